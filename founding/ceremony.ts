@@ -3,13 +3,37 @@
  *
  * @module
  */
+import { join } from "node:path";
+import { textIn, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import { CEREMONY_TIMES, type CeremonyEnd, type CeremonyParts, type Waiting } from "./ceremony_parts.ts";
 import { Deciding } from "./deciding.ts";
 import { EtcdProcess } from "./etcd_process.ts";
 import { removeFounder } from "./leaving.ts";
 import { fixRoster } from "./pledging.ts";
 import { Waits } from "./waits.ts";
+
+/** It says that another cluster than this founder's is complete, and why. */
+const SUPERSEDED_FILE = "superseded";
+const MAXIMUM_REASON_BYTES = 4_096;
+
+/** Writes that this founder's part has ended so: the others leave, and no etcd of theirs will say it again. */
+async function recordSuperseded(folder: string, reason: string): Promise<void> {
+  await writeFileAtomic(join(folder, SUPERSEDED_FILE), utf8(reason.slice(0, MAXIMUM_REASON_BYTES / 4)), {
+    mode: 0o600,
+  });
+}
+
+/**
+ * Why this founder was superseded, if an earlier run ended so.
+ *
+ * @throws {BootstrapError} `system/file`.
+ */
+export async function readSuperseded(folder: string): Promise<string | undefined> {
+  const bytes = await readFileIfExists(join(folder, SUPERSEDED_FILE), MAXIMUM_REASON_BYTES);
+  return bytes === undefined ? undefined : textIn(bytes) ?? "";
+}
 
 /** Takes part in a founding, from wherever an earlier run of the program left it. */
 export class FoundingCeremony {
@@ -36,7 +60,9 @@ export class FoundingCeremony {
   async run(signal: AbortSignal): Promise<CeremonyEnd> {
     const { folder, launcher, clock, log, random, raftTimes, times = CEREMONY_TIMES } = this.#parts;
     const roster = await fixRoster({ ...this.#parts, waits: this.#waits, pollMs: times.pollMs }, signal);
-    if (roster === "joined") return await this.#end({ kind: "no-founder", reason: "it joined a cluster before its pledge" });
+    if (roster === "joined") {
+      return await this.#end({ kind: "no-founder", reason: "it joined a cluster before its pledge" });
+    }
     const etcd = new EtcdProcess({
       ...{ folder, roster, launcher, clock, log, random },
       ...(raftTimes === undefined ? {} : { times: raftTimes }),
@@ -49,7 +75,8 @@ export class FoundingCeremony {
     const { folder, log } = this.#parts;
     log.event(end.kind === "left" ? "info" : "warn", "founding-ended", { ...end });
     // A superseded founder keeps its files for the one who looks at it. The reset that it asks for removes them.
-    if (end.kind !== "superseded") await removeFounder(folder);
+    if (end.kind === "superseded") await recordSuperseded(folder, end.reason);
+    else await removeFounder(folder);
     return end;
   }
 

@@ -138,7 +138,12 @@ class DialLoop {
       ...{ clock, random, signal: left, backOff: backOffOf },
       isRetriable: () => true,
       onFailedTry: ({ error }) => {
-        if (error.code === "aborted/founder-met") return;
+        if (error.code === "aborted/founder-met") {
+          // Its founder is heard on another stream: an earlier failure of this address hinders nothing.
+          this.#note({}, last !== "");
+          last = "";
+          return;
+        }
         this.#note({ error }, error.code !== last);
         if (error.code !== last) {
           log.event(error.code === "conflict/self-dial" ? "info" : "warn", "founder-not-met", {

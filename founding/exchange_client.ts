@@ -65,7 +65,7 @@ export async function meetFounder(
     const serverNonce = readNonce(answer.nonce);
     const statement = () => foundServerStatement(binding, clientNonce, serverNonce);
     await checkToken(answer.tokenSignature, "found-s", statement, own);
-    compareTrust(own.trust, answer.trust);
+    compareTrust(own.trust, answer.trust, "dialling");
     if (dial.isNeedless(hex(answer.instance))) throw met(dial.endpoint);
     const { trustDigest } = own;
     const a1 = await foundA1({ binding, clientNonce, serverNonce, trustDigest });

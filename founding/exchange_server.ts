@@ -73,7 +73,7 @@ async function checkHello(hello: FoundHello, session: FoundSession, own: Founder
     throw new BootstrapError("conflict/self-dial", "This machine has dialled itself");
   }
   try {
-    compareTrust(own.trust, hello.trust);
+    compareTrust(own.trust, hello.trust, "dialled");
   } catch (error) {
     // Also where nobody has a token: both sides' people must see which field differs.
     explainRefusals();

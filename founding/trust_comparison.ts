@@ -59,22 +59,27 @@ export function shownTrust(trust: FounderTrust): FoundTrust {
   };
 }
 
+/** Which end of an exchange this machine is: it dialled, or it was dialled. */
+export type FounderEnd = "dialling" | "dialled";
+
 /**
  * Compares a peer's trust part with the own one, field by field.
  *
  * @throws {BootstrapError} `refused/founding-trust`, which names the first field that differs, with both values;
  *   `malformed/founder-message`.
  */
-export function compareTrust(own: FounderTrust, theirs: FoundTrust | undefined): void {
+export function compareTrust(own: FounderTrust, theirs: FoundTrust | undefined, ownEnd: FounderEnd): void {
   if (theirs === undefined) throw malformedMessage("trust", "it is missing");
   checkBounds(theirs);
   const ours = shownTrust(own);
   const differing = FIELDS.find(({ same }) => !same(ours, theirs));
   if (differing === undefined) return;
   const [expected, seen] = [shown(differing.text(ours)), shown(differing.text(theirs))];
+  // The peer shows this text to its people too: "here" and "there" would say the opposite.
+  const [dialled, dials] = ownEnd === "dialled" ? [expected, seen] : [seen, expected];
   throw new BootstrapError(
     "refused/founding-trust",
-    `Another founder has another trust part: ${differing.name} is ${seen} there, and ${expected} here`,
+    `Two founders have different trust parts: ${differing.name} is ${dials} on the one that dialled, and ${dialled} on the other`,
     { details: { check: "founding-trust", field: differing.name, expected, seen } },
   );
 }

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
-import { FoundingCeremony } from "../founding/ceremony.ts";
+import { FoundingCeremony, readSuperseded } from "../founding/ceremony.ts";
 import type { CeremonyEnd, FoundersSeen, PledgeState } from "../founding/ceremony_parts.ts";
 import { CEREMONY_TIMES } from "../founding/ceremony_parts.ts";
 import { containerLauncher } from "../founding/etcd_launchers.ts";
@@ -64,6 +64,8 @@ export async function runFounder(contender: Contender, gate: JoinGate, onServing
   const { founding, trust } = configuration;
   await finishLeaving(paths.founding);
   if (founding === undefined || trust.founding === undefined) return;
+  const reason = await readSuperseded(paths.founding);
+  if (reason !== undefined) throw superseded(reason);
   const staged = new StagedKeys(paths.founding);
   const lock = contender.lock.state();
   // Keys that no lock names are of no use any more.
@@ -117,7 +119,12 @@ async function meet({ contender, founding, trust }: FoundingNode): Promise<Meeti
   const address = founding.address ?? { host: self.address, port: FOUNDING_ETCD_PORT };
   const key = await readOrCreateFounderKey(paths.founding, address);
   const { discovery } = founding;
-  const own = { folder: paths.founding, keys: key.keys, trustDigest: await trustDigest(trust), size: trust.founding.size };
+  const own = {
+    folder: paths.founding,
+    keys: key.keys,
+    trustDigest: await trustDigest(trust),
+    size: trust.founding.size,
+  };
   const meeting = await FounderMeeting.create({
     ...{ listen: founding.listen, key, trust, clock, log },
     self: { name: self.name, address: endpointText(address) },

@@ -37,7 +37,7 @@ export function foundingStatus(
       ...view.missing.map(({ entry, why }) => ({ name: entry.name, address: entry.address, state: "missing", why })),
     ].slice(0, MOST_SHOWN),
     unmet: dials.flatMap(({ endpoint, error }) =>
-      error === undefined ? [] : [{ address: endpoint, why: sentenceOf(error) }]
+      error === undefined || error.code === "conflict/self-dial" ? [] : [{ address: endpoint, why: sentenceOf(error) }]
     ).slice(0, MOST_SHOWN),
     conflicts: view.conflicts.map(({ message }) => message),
     refusedHellos: Object.fromEntries(Object.entries(refusedHellos).filter(([, count]) => count > 0)),

@@ -55,6 +55,7 @@ async function load(configuration: string, { unit, firmware = NOTHING, isMember 
       credentialsFolder: root,
       firmware,
       stateFolder: root,
+      foundingFolder: `${root}/founding`,
       log: createLog(clock, (line) => lines.push(line)),
     });
     assert.ok(keys === undefined || !keys.privateKey.extractable);

@@ -7,7 +7,6 @@
  * @module
  */
 import { join } from "node:path";
-import { createQueue } from "../attestation/kinds/tpm/_queue.ts";
 import { COMMAND } from "../attestation/kinds/tpm/constants.ts";
 import type { TpmTransport } from "../attestation/kinds/tpm/transport.ts";
 
@@ -15,6 +14,9 @@ import type { TpmTransport } from "../attestation/kinds/tpm/transport.ts";
 export interface TpmManager extends AsyncDisposable {
   readonly socketPath: string;
 }
+
+/** Runs one task at a time. */
+type Turns = <T>(task: () => Promise<T>) => Promise<T>;
 
 const HEADER_BYTES = 10;
 const MAXIMUM_BYTES = 4_096;
@@ -29,7 +31,7 @@ export async function manageTpm(transport: TpmTransport): Promise<TpmManager> {
   const folder = await Deno.makeTempDir({ prefix: "tpm-manager-" });
   const socketPath = join(folder, "socket");
   const listener = Deno.listen({ transport: "unix", path: socketPath });
-  const whole = createQueue();
+  const whole = turns();
   const open = new Set<Deno.Conn>();
   const serving = (async () => {
     for await (const connection of listener) {
@@ -52,8 +54,17 @@ export async function manageTpm(transport: TpmTransport): Promise<TpmManager> {
   };
 }
 
+function turns(): Turns {
+  let last: Promise<unknown> = Promise.resolve();
+  return (task) => {
+    const result = last.then(task);
+    last = result.catch(() => {});
+    return result;
+  };
+}
+
 /** Serves one program. Each turn lasts until nothing of the program is in the TPM. */
-async function serve(connection: Deno.Conn, transport: TpmTransport, whole: ReturnType<typeof createQueue>) {
+async function serve(connection: Deno.Conn, transport: TpmTransport, whole: Turns): Promise<void> {
   for (;;) {
     const first = await readCommand(connection);
     if (first === undefined) return;

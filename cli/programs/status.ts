@@ -222,14 +222,14 @@ function foundingLines({ summary, founders, unmet, conflicts, refusedHellos, wai
     ...unmet.map(({ address, why }) => ["not met", `${address}: ${why}`] as const),
     ...conflicts.map((conflict) => ["conflict", conflict] as const),
     ["refused", refused.length === 0 ? undefined : `hellos: ${refused.join(", ")}`],
-    ["founding waits", waitsFor && waitText(waitsFor)],
+    ["awaits", waitsFor && waitText(waitsFor)],
   ];
   return lines.flatMap(([label, value]) => value === undefined ? [] : [[label, value] as const]);
 }
 
 function waitText({ what, from, since, error }: NonNullable<FoundingStatus["waitsFor"]>): string {
   const who = from.length === 0 ? "" : ` from ${from.join(", ")}`;
-  return `for ${what}${who} since ${since}${error === undefined ? "" : `; last error: ${error}`}`;
+  return `${what}${who} since ${since}${error === undefined ? "" : `; last error: ${error}`}`;
 }
 
 /** Whether a record is of this boot; `undefined` if it does not say so, or if this boot's ID is not known. */
