@@ -53,6 +53,14 @@ function integration(name: string, minutes: number, ...files: readonly string[])
   };
 }
 
+function founding(name: string, minutes: number, ...files: readonly string[]): Part {
+  return {
+    name: `founding/${name}`,
+    minutes,
+    args: [...testArguments, ...files.map((file) => `tests/integration/founding/${file}`)],
+  };
+}
+
 function sliced(group: "crash" | "flips", minutes: number, ...files: readonly string[]): Part[] {
   return slicesOf(SLICES[group]).map(({ number, of }): Part => ({
     name: `${group}/${number}-of-${of}`,
@@ -83,6 +91,14 @@ const integrationParts: readonly Part[] = [
     "kubernetes/kubernetes_upgrade_test.ts",
   ),
   integration("worlds", 6, "node/worlds_test.ts"),
+];
+
+/** Founding among equals with the real program, besides what `deno task test:integration` has of it. */
+const foundingParts: readonly Part[] = [
+  founding("crash-points", 6, "run_crash_points_test.ts"),
+  founding("take-over", 5, "run_takeover_test.ts"),
+  founding("orders", 9, "run_orders_test.ts"),
+  founding("evidence-alone", 3, "run_evidence_alone_test.ts"),
 ];
 
 /** Changes of every byte or bit. The unit tests run these files too, with every sixteenth change. */
@@ -129,6 +145,7 @@ export function parts(seed: number): readonly Part[] {
   return [
     ...vmParts,
     ...integrationParts,
+    ...foundingParts,
     ...sliced("crash", 5, "tests/integration/crash/crash_matrix_test.ts"),
     ...sliced("flips", 2, ...flipFiles),
     ...protocolParts,
