@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type MachineOptions, RunWorld } from "../node/run_machine.ts";
+import { type MachineOptions, type RunMachine, RunWorld } from "../node/run_machine.ts";
 import { FounderTpm, policyOf } from "./_founder_tpms.ts";
 import { assertOneCluster, ends, founder, TOKEN, TOKEN_KEY } from "./_run_founders.ts";
 
@@ -27,7 +27,7 @@ export async function foundByEvidence(t: Deno.TestContext, withToken: boolean): 
     founding: { trust },
     ...more,
   });
-  const machines = [];
+  const machines: RunMachine[] = [];
   for (const [index, name] of NAMES.entries()) {
     const tpm = tpms[index] ?? assert.fail();
     const options = { trust: { tokenKey: undefined, ...trust }, token: withToken ? TOKEN : null };

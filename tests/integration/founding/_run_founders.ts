@@ -101,6 +101,11 @@ export async function statusText({ node }: RunMachine): Promise<string> {
   return (await node.run([...BOOTSTRAPPER, "status"])).output;
 }
 
+/** Prints what a machine shows, if a person asked for it. */
+export function show(text: string): void {
+  if (Deno.env.has("SHOW_STATUS")) Deno.stderr.writeSync(new TextEncoder().encode(text));
+}
+
 /** Waits until `bootstrapper status` on a machine is like this, and returns it. */
 export async function statusLike(machine: RunMachine, shown: RegExp): Promise<string> {
   const what = `status of ${machine.node.name} like ${shown}`;

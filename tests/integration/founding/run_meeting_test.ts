@@ -13,6 +13,7 @@ import {
   founder,
   lockOf,
   says,
+  show,
   statusLike,
   TOKEN,
   TOKEN_KEY,
@@ -38,7 +39,7 @@ Deno.test("whatever keeps founders from pledging is said, and without it they be
     const status = await statusLike(first, /1 more of 3 founders/);
     assert.match(status, /second/);
     assert.match(status, new RegExp(third.node.ip.replaceAll(".", "\\.")));
-    if (Deno.env.has("SHOW_STATUS")) console.error(status);
+    show(status);
   });
 
   await step("a machine whose trust part has another size is named on both sides, with the field", async () => {

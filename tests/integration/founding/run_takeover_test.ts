@@ -17,6 +17,7 @@ import {
   founders,
   lockOf,
   QUICK,
+  show,
   statusText,
 } from "./_run_founders.ts";
 
@@ -65,7 +66,7 @@ test("dead with a whole cluster that is not complete: superseded, and nothing of
     await waitUntil({ what: "silence", deadlineMs: PATIENCE_MS }, async () => !await answers(dead));
     const status = await statusText(dead);
     assert.match(status, /bootstrapper reset/, status);
-    if (Deno.env.has("SHOW_STATUS")) console.error(status);
+    show(status);
   }
   assert.equal(await dead.file("/var/lib/bootstrapper/join-service/state.json"), undefined);
 
