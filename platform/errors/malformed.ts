@@ -86,6 +86,10 @@ export const MALFORMED = {
     meaning: "Evidence is of a version that is not supported.",
     remedy: "Run the same version of the bootstrapper on both sides.",
   },
+  "malformed/founding-file": {
+    meaning: "A file is not a founding file.",
+    remedy: "Make it with `bootstrapper node founding sign`.",
+  },
   "malformed/hex": { meaning: "A text is not hexadecimal.", remedy: "Copy the value again." },
   "malformed/init-request": {
     meaning: "The operator's request for an init lacks a field, or has one of the wrong form.",
