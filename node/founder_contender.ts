@@ -53,7 +53,7 @@ interface FoundingNode {
  *
  * @param gate Is opened and held as the ceremony says.
  * @param onServing Called when this node has founded the cluster, and its join service has been started.
- * @throws {BootstrapError} `precondition/superseded`; `system/…`; `malformed/founding-file`; the signal's reason.
+ * @throws {BootstrapError} `precondition/superseded`; `system/…`; `malformed/founder-file`; the signal's reason.
  */
 export async function runFounder(contender: Contender, gate: JoinGate, onServing: () => Promise<void>): Promise<void> {
   const { deps: { configuration, paths }, signal } = contender;
