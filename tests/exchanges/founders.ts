@@ -14,6 +14,7 @@ import type { FounderMeetingOptions, MeetingState } from "../../founding/meeting
 import { FounderMeeting } from "../../founding/meeting.ts";
 import type { FounderTrust } from "../../founding/trust_comparison.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
+import type { Clock } from "../../platform/clock.ts";
 import { systemClock } from "../../platform/clock.ts";
 import type { Endpoint } from "../../platform/endpoint.ts";
 import { readEndpoint } from "../../platform/endpoint.ts";
@@ -48,6 +49,16 @@ export async function newFounding(mode: FoundingMode, size = 3): Promise<TestFou
     },
   };
   return { trust, token, verifier: shownVerifier };
+}
+
+/** The system's clock, whose steady time can be set forward: evidence for one peer is made only so often. */
+export function jumpingClock(): Clock & { jump(ms: number): void } {
+  let jumpedMs = 0;
+  return {
+    ...systemClock,
+    monotonicMs: () => systemClock.monotonicMs() + jumpedMs,
+    jump: (ms) => void (jumpedMs += ms),
+  };
 }
 
 /** One line of a founder's log. */
