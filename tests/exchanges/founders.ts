@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { EvidenceVerifier } from "../../attestation/evidence.ts";
+import type { EvidenceIssuer, EvidenceVerifier, MeasurementRegisters } from "../../attestation/evidence.ts";
 import { TPM_SETTINGS } from "../../attestation/testing/trust.ts";
 import type { KeyPair } from "../../certificate/keys.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
@@ -67,6 +67,9 @@ export interface LogLine {
   readonly fields: LogFields;
 }
 
+/** Makes evidence, and has registers. */
+export type TestMachine = EvidenceIssuer & MeasurementRegisters;
+
 /** A machine that founds. */
 export class TestFounder implements AsyncDisposable {
   readonly #stop = new AbortController();
@@ -74,7 +77,7 @@ export class TestFounder implements AsyncDisposable {
 
   private constructor(
     readonly name: string,
-    readonly machine: ShownMachine,
+    readonly machine: TestMachine,
     readonly folder: string,
     readonly key: FounderKey,
     readonly meeting: FounderMeeting,
@@ -87,14 +90,19 @@ export class TestFounder implements AsyncDisposable {
     founding: TestFounding,
     peers: readonly Endpoint[],
     changes: Partial<FounderMeetingOptions> & {
-      readonly machine?: ShownMachine;
+      readonly machine?: TestMachine;
       readonly address?: string;
       readonly listenPort?: number;
       readonly folder?: string;
     } = {},
   ): Promise<TestFounder> {
-    const { machine = new ShownMachine(), address = `${name}.example:9444`, listenPort = 0, folder, ...options } =
-      changes;
+    const {
+      machine = new ShownMachine() as TestMachine,
+      address = `${name}.example:9444`,
+      listenPort = 0,
+      folder,
+      ...options
+    } = changes;
     const { trust, token, verifier } = founding;
     await measureTrust(machine, trust);
     const at = folder ?? await Deno.makeTempDir({ prefix: "founder-" });

@@ -1,9 +1,9 @@
 /** Founders meet: the whole exchange over loopback, in each mode. */
 import assert from "node:assert/strict";
-import type { FounderMeetingOptions } from "../../founding/meeting.ts";
+import type { FounderMeetingOptions, MeetingState } from "../../founding/meeting.ts";
 import { EVIDENCE_INTERVAL_MS } from "../../founding/evidence_rate.ts";
 import { measureLock } from "../../nodelock/measure.ts";
-import { hex, randomBytes } from "../../platform/bytes.ts";
+import { randomBytes } from "../../platform/bytes.ts";
 import type { Clock } from "../../platform/clock.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { FOUNDING_MODES, jumpingClock, newFounding, startFounders, TestFounder } from "./founders.ts";
@@ -30,7 +30,7 @@ for (const mode of FOUNDING_MODES) {
     for (const { view: { entries } } of states) {
       for (const { machine, meeting: { entry } } of world.founders) {
         const isEvidence = mode !== "token";
-        assert.equal(entry.identity === hex(machine.identity), isEvidence);
+        assert.equal(entry.identity === await machine.ownIdentity(""), isEvidence);
         assert.ok(entries.some(({ identity }) => identity === entry.identity));
       }
     }
@@ -166,4 +166,48 @@ Deno.test("a pledge closes the streams of machines outside", async () => {
   a.meeting.pledge(entries.filter(({ name }) => name !== "c"));
   assert.match((await c.failure("precondition/founders-pledged")).message, /no founder/);
   assert.deepEqual(a.meeting.state.view.present.map(({ entry }) => entry.name), ["b"]);
+});
+
+Deno.test("a name's addresses are dialled as they come, and left as they go, but not while their founder is heard", async () => {
+  const founding = await newFounding("token");
+  const hurried: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 50), signal) };
+  await using a = await TestFounder.create("a", founding, []);
+  const { port } = await a.start();
+  let answer: readonly string[] = [];
+  const resolve = () => answer.length === 0 ? Promise.reject(new Error("no such name")) : Promise.resolve(answer);
+  const peers = [{ host: "founders.example", port }];
+  await using b = await TestFounder.create("b", founding, peers, { clock: hurried, resolve });
+  await b.start();
+  assert.deepEqual(b.meeting.state.dials, []);
+  answer = ["127.0.0.1", "127.0.0.2"];
+  const dialled = ({ dials }: MeetingState) => dials.map(({ endpoint }) => endpoint);
+  const both = [`127.0.0.1:${port}`, `127.0.0.2:${port}`];
+  await b.until(({ view: { present }, dials }) => present.length === 1 && dials.length === 2, "met");
+  assert.deepEqual(dialled(b.meeting.state), both);
+  await b.failure("unavailable/connection");
+  answer = ["127.0.0.3"];
+  const left = await b.until((state) => dialled(state).includes(`127.0.0.3:${port}`), "elsewhere");
+  assert.deepEqual([left.view.present.length, dialled(left)], [1, [`127.0.0.1:${port}`, `127.0.0.3:${port}`]]);
+  await a.stop();
+  await b.until((state) => !dialled(state).includes(`127.0.0.1:${port}`), "left");
+  const changes = b.lines.filter(({ name }) => name.startsWith("founders-"));
+  assert.deepEqual(changes.map(({ name }) => name), [
+    "founders-not-resolved",
+    "founders-resolved",
+    "founders-resolved",
+  ]);
+});
+
+Deno.test("FounderMeeting refuses a pledge of another name, and a founder without what its trust part asks for", async () => {
+  const founding = await newFounding("both", 1);
+  await using a = await TestFounder.create("a", founding, []);
+  const pledged = [{ ...a.meeting.entry, name: "b" }];
+  const { key, folder, machine } = a;
+  const again = (changes: Partial<FounderMeetingOptions>) =>
+    TestFounder.create("a", founding, [], { key, folder, machine: new ShownMachine(), ...changes });
+  await assert.rejects(again({ pledged }), { code: "precondition/founder-key" });
+  const { trust: { founding: { size, policyDigest } } } = founding;
+  const tokenless = { ...founding.trust, founding: { size, policyDigest, tokenKey: new Uint8Array() } };
+  await assert.rejects(again({ trust: tokenless }), { code: "internal/argument" });
+  assert.equal(machine.variant, "tpm");
 });
