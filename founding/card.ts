@@ -85,7 +85,8 @@ export async function readCard(bytes: Uint8Array): Promise<Card> {
   if (bytes.length > MAXIMUM_CARD_BYTES) throw malformed("card", `it is larger than ${MAXIMUM_CARD_BYTES} bytes`);
   let card: FounderCard;
   try {
-    card = FounderCard.decode(bytes);
+    // A copy: what is read refers to its bytes, and a stream's buffer is larger.
+    card = FounderCard.decode(copyOf(bytes));
   } catch (cause) {
     throw malformed("card", "it is no FounderCard", cause);
   }

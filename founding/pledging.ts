@@ -26,7 +26,7 @@ export interface PledgingParts
  * The JoinClient may join any cluster meanwhile, and no more from the fixed roster on.
  *
  * @returns The fixed roster; `"joined"` if the JoinClient took the node before this key pledged, so that it never does.
- * @throws {BootstrapError} `malformed/founding-file`, `conflict/pledge`, `system/file`; the signal's reason.
+ * @throws {BootstrapError} `malformed/founder-file`, `conflict/pledge`, `system/file`; the signal's reason.
  */
 export async function fixRoster(parts: PledgingParts, signal: AbortSignal): Promise<Roster | "joined"> {
   const { folder, clock, log, pollMs, effects } = parts;
