@@ -7,8 +7,6 @@
 
 /** Founding among equals. */
 export const UNWRITTEN: readonly string[] = Object.freeze([
-  "founding/decision.ts awaitComplete()",
-  "founding/decision.ts decide()",
   "founding/dialler.ts dialFounders()",
   "founding/entry.ts identityOf()",
   "founding/entry.ts ownEntry()",
@@ -21,7 +19,6 @@ export const UNWRITTEN: readonly string[] = Object.freeze([
   "founding/peer_check.ts challengePeer()",
   "founding/peer_check.ts checkStatement()",
   "founding/peer_check.ts peerExpectation()",
-  "founding/roster.ts Roster()",
   "founding/view.ts View()",
   "join/exchange_client.ts signByToken()",
   "join/founder_evidence.ts challengeFounder()",
