@@ -209,7 +209,7 @@ export class Deciding {
     const isSilent = clock.monotonicMs() - this.#answeredMs >= times.noLeaderMs;
     if (isSilent && own.lock === undefined) this.#openJoin({ kind: "any" });
     const cause = etcd.lastError ?? error;
-    const from = etcd.lastError === undefined ? seen().absent : [self.name];
+    const from = etcd.lastError === undefined ? seen().absent.toSorted() : [self.name];
     waits.set("deciding", "the founders' etcd, or a step", from, cause);
   }
 
@@ -242,6 +242,6 @@ export class Deciding {
 
   #namesOf(keys: readonly string[]): string[] {
     const { founders } = this.#parts.roster;
-    return keys.map((key) => founders.find((founder) => founder.key === key)?.name ?? key);
+    return keys.map((key) => founders.find((founder) => founder.key === key)?.name ?? key).toSorted();
   }
 }

@@ -9,6 +9,7 @@ import { confidentialTargets } from "./targets/confidential.ts";
 import { documentTargets } from "./targets/documents.ts";
 import { exchangeTargets } from "./targets/exchanges.ts";
 import { fileTargets } from "./targets/files.ts";
+import { foundingTargets } from "./targets/founding.ts";
 import { imageTargets } from "./targets/images.ts";
 import { messageTargets } from "./targets/messages.ts";
 import { relayTargets } from "./targets/relay.ts";
@@ -27,4 +28,5 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...documentTargets,
   ...answerTargets,
   ...fileTargets,
+  ...foundingTargets,
 ];
