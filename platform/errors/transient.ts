@@ -123,7 +123,8 @@ export const UNAVAILABLE = {
   },
   "unavailable/founding-etcd": {
     meaning: "The founders' etcd cannot be started on this machine now, or has ended.",
-    remedy: "Check the reason in the error: the address and the peer port of this founder, the image of etcd, the disk.",
+    remedy:
+      "Check the reason in the error: the address and the peer port of this founder, the image of etcd, the disk.",
   },
   "unavailable/host-name": {
     meaning: "The machine's host name cannot be a node's name. The system may set another one later.",
