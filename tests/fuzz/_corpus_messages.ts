@@ -151,7 +151,10 @@ export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "messages/join-request.bin": first(joinClient("worker", ZERO), 1),
     "messages/proposal.bin": first(joinServer, 0),
     "messages/members.bin": concat(
-      MemberListResponse.encode({ header: { clusterId: 1n, memberId: 2n }, members: [member] }).finish(),
+      MemberListResponse.encode({
+        header: { clusterId: 1n, memberId: 2n, revision: 3n, raftTerm: 4n },
+        members: [member],
+      }).finish(),
     ),
     "messages/challenge.bin": concat(
       ActivationChallenge.encode({ credentialBlob: ZERO, encryptedSecret: ZERO }).finish(),
