@@ -41,8 +41,9 @@ import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { exists } from "../platform/files.ts";
 import { hostAndPort } from "../platform/host.ts";
+import type { CertificateAuthority } from "../certificate/ca.ts";
+import type { InitRequest } from "../proto/gen/bootstrapper.ts";
 import type { FoundedCluster } from "./init_server.ts";
-import type { StagedInit } from "./staged_init.ts";
 import { retryingSteps } from "./step_retries.ts";
 import type { StepWait } from "./step_retries.ts";
 
@@ -50,6 +51,14 @@ import type { StepWait } from "./step_retries.ts";
 const KUBEADM_DEADLINE_MS = 20 * 60 * 1000;
 /** The deadline of one try. After each try, the journal says what the step waits for. */
 const READY_DEADLINE_MS = 60 * 1000;
+
+/** A cluster that is to be made: an operator's request asks for it, or founders among equals do. */
+export interface ClusterPlan {
+  /** The cluster's CA, made on this node. */
+  readonly ca: CertificateAuthority;
+  /** The cluster's name, its settings and its first policy. */
+  readonly request: Pick<InitRequest, "clusterName" | "clusterDocument" | "policyDocument">;
+}
 
 /** What {@linkcode foundCluster} needs. */
 export interface FoundClusterDependencies {
@@ -68,7 +77,7 @@ export interface FoundClusterDependencies {
   enableKubelet(): Promise<void>;
   readonly joinServicePort: number;
   /** Makes the join service's credentials and state, and starts the service. */
-  installJoinService(staged: StagedInit, cluster: ClusterEndpoints): Promise<void>;
+  installJoinService(staged: ClusterPlan, cluster: ClusterEndpoints): Promise<void>;
   readonly clock: Clock;
   /** The source of the jitter between tries: numbers from 0 to 1. */
   readonly random: () => number;
@@ -80,15 +89,15 @@ export interface FoundClusterDependencies {
 export type ClusterEndpoints = Omit<FoundedCluster, "standsSince">;
 
 /** The kubeadm documents of an init. */
-export function documentsOf(staged: StagedInit, node: NodeFacts): string {
+export function documentsOf(staged: ClusterPlan, node: NodeFacts): string {
   const { clusterName, clusterDocument } = staged.request;
   return initDocuments(readClusterSettings(clusterDocument), { clusterName, node });
 }
 
 /** The input of the steps of {@linkcode INIT_SEQUENCE}. */
 export interface FoundingInit extends FoundClusterDependencies {
-  /** What the operator authorised. */
-  readonly staged: StagedInit;
+  /** What is to be made. */
+  readonly staged: ClusterPlan;
   /** Where the cluster will be reached. */
   readonly cluster: ClusterEndpoints;
   /** Records what a step does and what it waits for. */
@@ -137,7 +146,7 @@ const LAST_STEP = "kubelet";
  */
 export async function foundCluster(
   deps: FoundClusterDependencies,
-  staged: StagedInit,
+  staged: ClusterPlan,
   journal: Journal,
   signal: AbortSignal,
 ): Promise<FoundedCluster> {

@@ -8,7 +8,7 @@ import { kubeconfig, readKubeconfig } from "../kubernetes/kubeconfig.ts";
 import { kubeletKubeconfigPath, nodeCertificatePath, readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
 import { systemClock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { Founding, InitRequest } from "../proto/gen/bootstrapper.ts";
+import { InitRequest } from "../proto/gen/bootstrapper.ts";
 import type { FoundingInit } from "./found_cluster.ts";
 import { INIT_SEQUENCE } from "./found_cluster.ts";
 
@@ -31,9 +31,7 @@ async function founding(kubernetesFolder: string): Promise<{ readonly init: Foun
     onWaiting() {},
     staged: {
       ca: await createCertificateAuthority(new Date()),
-      requestBytes: new Uint8Array(),
       request: InitRequest.fromPartial({ clusterName: "demo", clusterDocument }),
-      founding: Founding.fromPartial({}),
     },
     cluster: { nodeName: "n1", apiEndpoints: ["192.0.2.1:6443"], joinEndpoints: ["192.0.2.1:9444"] },
     journal: { detail() {} },

@@ -16,8 +16,8 @@ const JITTER = 0.2;
 
 /** How the pauses grow, by the reason of the failures. */
 export const BACK_OFF: Readonly<Record<Setback, BackOff>> = Object.freeze({
-  unreachable: { firstMs: 200, factor: 1.5, longestMs: 10_000, jitter: JITTER },
-  refused: { firstMs: 1_000, factor: 1.6, longestMs: 30_000, jitter: JITTER },
+  unreachable: { firstMs: 200, factor: 1.2, longestMs: 75_000, jitter: JITTER },
+  refused: { firstMs: 1_000, factor: 1.6, longestMs: 75_000, jitter: JITTER },
   final: { firstMs: 15_000, factor: 1.6, longestMs: 120_000, jitter: JITTER },
 });
 
@@ -29,6 +29,9 @@ const HINT_JITTER = 0.25;
 const LONGEST_HINT_SECONDS = 30;
 /** An attacker on the path who interferes once must not silence an endpoint for longer than this. */
 const LONGEST_FOR_STRANGERS_MS = 10_000;
+/** Who interferes so often in a row may do it for as long as they like anyway, and 1,000 nodes that wait ask less. */
+const STRANGERS_IN_A_ROW = 20;
+const LONGEST_FOR_MANY_MS = 75_000;
 
 /**
  * The pause that a refusal asks for, in milliseconds, if the refusal may be retried and its hint is usable: 1 to 30
@@ -57,12 +60,14 @@ export interface FailedAttempt {
 }
 
 /**
- * The pause after an attempt, in milliseconds: the requested one, or else one that grows. It is at most 10 seconds if
- * the service had not proven what it is, because anyone on the path may have sent that answer.
+ * The pause after an attempt, in milliseconds: the requested one, or else one that grows. While the service had not
+ * proven what it is, it is at most 10 seconds for the first attempts in a row, because anyone on the path may have sent
+ * that answer, and at most 75 seconds later.
  *
  * @param random From 0 to 1.
  */
 export function pauseAfterMs({ error, setback, count, isFounded }: FailedAttempt, random: number): number {
   const pauseMs = hintedPauseMs(error, random) ?? backOffMs(BACK_OFF[setback], count, random);
-  return isFounded ? pauseMs : Math.min(pauseMs, Math.round(LONGEST_FOR_STRANGERS_MS * (1 - JITTER * random)));
+  const longestMs = count <= STRANGERS_IN_A_ROW ? LONGEST_FOR_STRANGERS_MS : LONGEST_FOR_MANY_MS;
+  return isFounded ? pauseMs : Math.min(pauseMs, Math.round(longestMs * (1 - JITTER * random)));
 }

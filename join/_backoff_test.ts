@@ -8,8 +8,8 @@ import type { Setback } from "./_backoff.ts";
 Deno.test("BACK_OFF tries a broken connection at once, a refusal soon, and a final one in tens of seconds to minutes", () => {
   const range = (setback: Setback) =>
     [backOffMs(BACK_OFF[setback], 1, 0), backOffMs(BACK_OFF[setback], 10_000, 1)] as const;
-  assert.deepEqual(range("unreachable"), [160, 12_000]);
-  assert.deepEqual(range("refused"), [800, 36_000]);
+  assert.deepEqual(range("unreachable"), [160, 90_000]);
+  assert.deepEqual(range("refused"), [800, 90_000]);
   assert.deepEqual(range("final"), [12_000, 144_000]);
 });
 
@@ -35,16 +35,31 @@ Deno.test("hintedPauseMs() accepts only 1 to 30 whole seconds, and only of a ref
   assert.equal(hintedPauseMs(new BootstrapError("unavailable/busy", "Busy"), 0), undefined);
 });
 
-Deno.test("pauseAfterMs() waits at most 10 seconds for a service that has not proven what it is", () => {
+Deno.test("pauseAfterMs() waits at most 10 seconds for a service that has not proven what it is, or 75 after many attempts", () => {
   const errors = [busy(30), busy(300), busy(10), busy(30, false)];
   for (const error of errors) {
     for (const setback of ["unreachable", "refused", "final"] as const) {
       for (const random of [0, 0.5, 1]) {
         const failed = { error, setback, count: 10_000 };
-        assert.ok(pauseAfterMs({ ...failed, isFounded: false }, random) <= 10_000);
+        assert.ok(pauseAfterMs({ ...failed, count: 20, isFounded: false }, random) <= 10_000);
+        assert.ok(pauseAfterMs({ ...failed, isFounded: false }, random) <= 75_000);
         const asked = hintedPauseMs(error, random) ?? backOffMs(BACK_OFF[setback], 10_000, random);
         assert.equal(pauseAfterMs({ ...failed, isFounded: true }, random), asked);
       }
     }
+  }
+});
+
+Deno.test("pauseAfterMs() lets 1,000 nodes make fewer than 50 connections a second to three services that refuse them", () => {
+  for (
+    const [setback, isFounded] of [["unreachable", false], ["refused", true], ["refused", false], [
+      "final",
+      true,
+    ]] as const
+  ) {
+    const error = busy(30, false);
+    const meanMs = pauseAfterMs({ error, setback, count: 1_000, isFounded }, 0.5);
+    const perSecond = (1_000 * 3 * 1_000) / meanMs;
+    assert.ok(perSecond < 50, `${setback}: ${perSecond} a second`);
   }
 });

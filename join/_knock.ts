@@ -1,8 +1,13 @@
-import { onAbort } from "../platform/abortable.ts";
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { abortable, onAbort } from "../platform/abortable.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
+
+/** Returns the addresses of a host name, at least one. */
+export type Resolve = (host: string) => Promise<readonly string[]>;
 
 /** What is needed to wait for a listener. */
 export interface KnockOptions {
@@ -12,19 +17,22 @@ export interface KnockOptions {
   readonly signal: AbortSignal;
   /** Called with the reason why there is no listener, once: a dead host gives a different reason each time. */
   readonly onFailure: (error: BootstrapError) => void;
+  /** Default: as the system does. */
+  readonly resolve?: Resolve;
 }
 
 /**
- * The time between two knocks. It grows with the time that a node has waited: a listener is noticed after a twentieth of
- * that time more, so within half a second in the first seconds, and within 1.5 s in the first half minute. In the long
- * run 1,000 nodes that wait for three services make 40 connections a second in all.
- *
- * No knocking does better: to notice a start within 1.5 s, 1,000 nodes must make 670 connections a second to each
- * service, whoever spreads them.
+ * The time between two knocks. A start is noticed within 1.5 seconds, however long the node has waited. Where nothing
+ * listens, a knock costs no service anything: the kernel of the machine refuses it, or nobody does.
  */
 const FIRST_INTERVAL_MS = 300;
+const LONGEST_INTERVAL_MS = 900;
+/**
+ * A name is asked for again after this share of the time that the node has waited, and at least after the longest time:
+ * unlike a closed port, a name server works for each question.
+ */
 const SHARE_OF_WAIT = 1 / 20;
-const LONGEST_INTERVAL_MS = 75_000;
+const LONGEST_NAME_INTERVAL_MS = 75_000;
 /** How far an interval may vary, as a fraction, so that many nodes do not knock in step. */
 const JITTER = 1 / 3;
 /**
@@ -36,6 +44,8 @@ const KNOCK_DEADLINE_MS = 1_500;
  * deadline.
  */
 const MAXIMUM_PENDING = 8;
+/** The most addresses of a name that are knocked at. */
+const MAXIMUM_ADDRESSES = 16;
 
 /**
  * Returns the time until the next knock, milliseconds.
@@ -44,7 +54,11 @@ const MAXIMUM_PENDING = 8;
  * @param random From 0 to 1.
  */
 export function knockIntervalMs(waitedMs: number, random: number): number {
-  const intervalMs = Math.min(LONGEST_INTERVAL_MS, Math.max(FIRST_INTERVAL_MS, waitedMs * SHARE_OF_WAIT));
+  return shareOfWaitMs(waitedMs, LONGEST_INTERVAL_MS, random);
+}
+
+function shareOfWaitMs(waitedMs: number, longestMs: number, random: number): number {
+  const intervalMs = Math.min(longestMs, Math.max(FIRST_INTERVAL_MS, waitedMs * SHARE_OF_WAIT));
   return Math.round(intervalMs * (1 - JITTER + 2 * JITTER * random));
 }
 
@@ -57,10 +71,11 @@ export async function waitForListener(endpoint: Endpoint, options: KnockOptions)
   const over = new AbortController();
   const end = AbortSignal.any([signal, over.signal]);
   const pending = new Set<Promise<void>>();
+  const name = new AskedName(endpoint.host, clock, options.resolve);
   let answered = false;
   let isReported = false;
   const knock = async () => {
-    const error = await knockOnce(endpoint, end);
+    const error = await knockOnce(endpoint, name, end);
     if (end.aborted) return;
     if (error === undefined) {
       answered = true;
@@ -81,16 +96,23 @@ export async function waitForListener(endpoint: Endpoint, options: KnockOptions)
   }
 }
 
-/** Opens one connection, and returns the reason if that fails. */
-async function knockOnce({ host, port }: Endpoint, signal: AbortSignal): Promise<BootstrapError | undefined> {
+/** Opens a connection to each address of a host at once, and returns the reason if all fail. */
+async function knockOnce(
+  { host, port }: Endpoint,
+  name: AskedName,
+  signal: AbortSignal,
+): Promise<BootstrapError | undefined> {
   const where = endpointText({ host, port });
   // Not AbortSignal.any(): knocking goes on for hours, and the signal would retain everything that depends on it.
   const stop = new AbortController();
   const deadline = setTimeout(() => stop.abort(), KNOCK_DEADLINE_MS);
   using _stopping = onAbort(signal, () => stop.abort());
   try {
-    const connection = await Deno.connect({ hostname: host, port, signal: stop.signal });
-    connection.close();
+    const addresses = await abortable(name.addresses(), stop.signal);
+    await Promise.any(addresses.map(async (hostname) => {
+      const connection = await Deno.connect({ hostname, port, signal: stop.signal });
+      connection.close();
+    }));
     return undefined;
   } catch (cause) {
     return stop.signal.aborted
@@ -98,5 +120,39 @@ async function knockOnce({ host, port }: Endpoint, signal: AbortSignal): Promise
       : new BootstrapError("unavailable/connection", `Nothing listens at ${where}`, { cause });
   } finally {
     clearTimeout(deadline);
+    stop.abort();
   }
+}
+
+/** The addresses of a host, asked for again from time to time. */
+class AskedName {
+  readonly #host: string;
+  readonly #clock: Clock;
+  readonly #resolve: Resolve;
+  readonly #startMs: number;
+  #asked: Promise<readonly string[]> | undefined;
+  #nextMs = -Infinity;
+
+  constructor(host: string, clock: Clock, resolve: Resolve = resolveName) {
+    this.#host = host;
+    this.#clock = clock;
+    this.#resolve = resolve;
+    this.#startMs = clock.monotonicMs();
+  }
+
+  /** @throws What the last resolution threw. */
+  addresses(): Promise<readonly string[]> {
+    if (isIP(this.#host) !== 0) return Promise.resolve([this.#host]);
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#asked === undefined || nowMs >= this.#nextMs) {
+      this.#nextMs = nowMs + shareOfWaitMs(nowMs - this.#startMs, LONGEST_NAME_INTERVAL_MS, Math.random());
+      this.#asked = this.#resolve(this.#host);
+      this.#asked.catch(() => {});
+    }
+    return this.#asked;
+  }
+}
+
+async function resolveName(host: string): Promise<readonly string[]> {
+  return (await lookup(host, { all: true })).slice(0, MAXIMUM_ADDRESSES).map(({ address }) => address);
 }

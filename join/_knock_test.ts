@@ -7,58 +7,73 @@ import { knockIntervalMs, waitForListener } from "./_knock.ts";
 const SECOND_MS = 1_000;
 const HOUR_MS = 3_600_000;
 
-Deno.test("knockIntervalMs() notices a start within 1.5 s in the first half minute, and within a tenth of the wait later", () => {
+Deno.test("knockIntervalMs() notices a start within 1.3 s, however long a node has waited", () => {
   fc.assert(
     fc.property(fc.nat(1000 * HOUR_MS), fc.double({ min: 0, max: 1, noNaN: true }), (waitedMs, random) => {
       const intervalMs = knockIntervalMs(waitedMs, random);
-      assert.ok(intervalMs >= 200 && intervalMs <= 100 * SECOND_MS, String(intervalMs));
-      if (waitedMs <= 20 * SECOND_MS) assert.ok(intervalMs <= 1.5 * SECOND_MS);
-      else assert.ok(intervalMs <= waitedMs / 10);
+      assert.ok(intervalMs >= 200 && intervalMs <= 1.3 * SECOND_MS, String(intervalMs));
     }),
   );
 });
 
-Deno.test("knockIntervalMs() lets 1,000 nodes that have waited for half an hour make fewer than 50 connections a second", () => {
-  let [knocks, random] = [0, 0.5];
-  const [nodes, services, seconds] = [1_000, 3, 600];
-  for (let node = 0; node < nodes * services; node++) {
-    // A linear congruential generator: the same numbers in each run.
-    const next = () => random = (random * 9301 + 0.211327) % 1;
-    for (let nowMs = 1_800_000 + next() * 75_000; nowMs < 1_800_000 + seconds * SECOND_MS; knocks++) {
-      nowMs += knockIntervalMs(nowMs, next());
-    }
-  }
-  assert.ok(knocks / seconds < 50, `${knocks / seconds} a second`);
-});
+/** Time passes a hundred times as fast between the knocks. */
+function fastClock(): Clock & { readonly passedMs: () => number } {
+  let passedMs = 0;
+  return {
+    ...systemClock,
+    passedMs: () => passedMs,
+    monotonicMs: () => passedMs,
+    async sleep(ms, signal) {
+      await systemClock.sleep(ms / 100, signal);
+      passedMs += ms;
+    },
+  };
+}
 
-Deno.test("waitForListener() knocks at a closed port ever more rarely, and returns soon after it opens", async () => {
+Deno.test("waitForListener() knocks at a closed port at a steady pace, and says so once", async () => {
   const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = probe.addr;
   probe.close();
-  // Time passes a thousand times as fast between the knocks.
-  let passedMs = 0;
-  const sleeps: number[] = [];
-  const clock: Clock = {
-    ...systemClock,
-    monotonicMs: () => passedMs,
-    async sleep(ms, signal) {
-      sleeps.push(ms);
-      passedMs += ms;
-      await systemClock.sleep(Math.min(ms / 1000, 20), signal);
-    },
-  };
+  const clock = fastClock();
   const errors: string[] = [];
   const waiting = waitForListener({ host: "127.0.0.1", port }, {
     clock,
     signal: new AbortController().signal,
     onFailure: ({ code }) => errors.push(code),
   });
-  while (passedMs < HOUR_MS) await systemClock.sleep(5);
+  while (clock.passedMs() < 120 * SECOND_MS) await systemClock.sleep(5);
   using listener = Deno.listen({ hostname: "127.0.0.1", port });
+  const openedMs = clock.passedMs();
   await waiting;
   assert.deepEqual(errors, ["unavailable/connection"]);
-  assert.ok((sleeps[0] ?? 0) <= 400);
-  assert.ok(sleeps.filter((ms) => ms > 50 * SECOND_MS).length > 20);
-  assert.ok(sleeps.length < 250, String(sleeps.length));
+  assert.ok(clock.passedMs() - openedMs < 60 * SECOND_MS, `${clock.passedMs() - openedMs}`);
   assert.equal(listener.addr.port, port);
+});
+
+Deno.test("waitForListener() asks for a name ever more rarely, and knocks at each of its addresses", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const clock = fastClock();
+  const askedMs: number[] = [];
+  const errors: string[] = [];
+  const waiting = waitForListener({ host: "services.example", port }, {
+    clock,
+    signal: new AbortController().signal,
+    onFailure: ({ code }) => errors.push(code),
+    resolve: (host) => {
+      assert.equal(host, "services.example");
+      askedMs.push(clock.passedMs());
+      if (askedMs.length < 3) return Promise.reject(new Error("no such name"));
+      return Promise.resolve(["127.0.0.2", "127.0.0.1"]);
+    },
+  });
+  while (clock.passedMs() < 300 * SECOND_MS) await systemClock.sleep(5);
+  using again = Deno.listen({ hostname: "127.0.0.1", port });
+  await waiting;
+  const gaps = askedMs.slice(1).map((ms, index) => ms - (askedMs[index] ?? 0));
+  assert.ok(gaps.length >= 3 && gaps.length < 100, `${gaps.length} questions`);
+  assert.ok((gaps.at(-1) ?? 0) > 5 * SECOND_MS, `${gaps.at(-1)}`);
+  assert.deepEqual(errors, ["unavailable/connection"]);
+  assert.equal(again.addr.port, port);
 });

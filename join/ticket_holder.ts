@@ -38,6 +38,8 @@ export interface TicketHolderParts {
   /** The version of the node's kubelet, such as `v1.36.3`. */
   readonly kubeletVersion: string;
   readonly issuer: EvidenceIssuer;
+  /** The only cluster to join, 32 bytes. Default: any that the node trusts. */
+  readonly only?: Uint8Array;
   /** The node's lock: unlocked, or locked by an earlier start of the JoinClient. */
   readonly lock: NodeLock;
   /** The bootstrapper's own folder on a tmpfs, for keys and ticket: `/run/bootstrapper`. */
@@ -67,13 +69,13 @@ export class TicketHolder {
   #turn: TicketTurn | undefined;
   #kit: ControlPlaneKit | undefined;
 
-  /** Holds none yet, and takes one of any cluster that the node trusts. */
+  /** Holds none yet. */
   constructor(parts: TicketHolderParts, options: TicketHolderOptions, keys: NodeKeys, journal: Journal) {
     this.#parts = parts;
     this.#options = options;
     this.#keys = keys;
     this.#journal = journal;
-    this.#search = this.#searchFor(undefined);
+    this.#search = this.#searchFor(parts.only);
   }
 
   /** Why the node must not take the lock: two clusters answer. */

@@ -3,25 +3,17 @@
  *
  * @module
  */
-import type { FoundClusterDependencies } from "../init/found_cluster.ts";
 import { documentsOf, foundCluster } from "../init/found_cluster.ts";
 import { InitServer } from "../init/init_server.ts";
 import { checkSwitches, kubernetesChecks, preflight, settingsCheck } from "../init/preflight.ts";
 import type { StagedInitFolder } from "../init/staged_init.ts";
 import { WARNING_PREFIX } from "../protocol/init_steps.ts";
-import { readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
-import type { EvidenceIssuer } from "../attestation/evidence.ts";
-import { NO_IDENTITY } from "../attestation/evidence.ts";
-import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts";
 import { untilAborted } from "../platform/abortable.ts";
 import { asBootstrapError, withCauses } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
-import { recordFounder } from "./founder.ts";
+import { foundingHere, recordFounderCertificates } from "./founding_here.ts";
 import { listenBehindFront } from "./init_front.ts";
-import { hasJoinService, installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
-import { systemdKubelet } from "./kubelet.ts";
 import { listenAgain } from "./listen_again.ts";
-import { recordIssuedCertificates } from "./renewal_record.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
 
@@ -57,7 +49,9 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
     },
     found: async (staged, journal, signal) => {
       using _warnings = kubeadm.listenToWarnings((warning) => journal.detail("kubeadm-init", WARNING_PREFIX + warning));
-      const cluster = await forOperator(() => foundCluster(founding(contender), staged, journal, signal));
+      const cluster = await forOperator(() =>
+        foundCluster(foundingHere(contender, [staged.founding]), staged, journal, signal)
+      );
       await recordFounderCertificates(deps, cluster.joinEndpoints);
       status.update({ waitsFor: "the operator's init, which fetches the admin certificate" });
       return cluster;
@@ -98,67 +92,4 @@ async function forOperator<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw withCauses(asBootstrapError(error));
   }
-}
-
-/** Records the certificates that a founder made for its own kubelet. */
-async function recordFounderCertificates(
-  { paths, clock }: Pick<Contender["deps"], "paths" | "clock">,
-  joinEndpoints: readonly string[],
-): Promise<void> {
-  const [client, serving] = await Promise.all([
-    readNodeCertificate(paths, "client"),
-    readNodeCertificate(paths, "serving"),
-  ]);
-  if (client === undefined || serving === undefined) return;
-  const issued = { certificates: { client, serving }, joinEndpoints, issuedBy: "own-ca" } as const;
-  await recordIssuedCertificates(paths.state, issued, { now: clock.now(), random: Math.random() });
-}
-
-function founding({ deps, issuer, kubeadm, status }: Contender): FoundClusterDependencies {
-  const { configuration: { trust }, self, paths, commands, clock, log } = deps;
-  const kubelet = systemdKubelet({ self, paths, kubeadm, commands, clock });
-  return {
-    node: self,
-    kubernetesFolder: paths.kubernetes,
-    kubeletFolder: paths.kubelet,
-    kubeadm,
-    clock,
-    random: Math.random,
-    identity: () => identityOf(issuer, paths.state),
-    enableKubelet: () => kubelet.enable(),
-    joinServicePort: JOIN_SERVICE_PORT,
-    onWaiting: (wait) => {
-      if (wait === undefined) return void status.update({ waitsFor: undefined, lastRefusal: undefined });
-      const { step, error, failures, pauseMs } = wait;
-      log.event("warn", "init-step-not-done", { ...errorFields(error), step, failures, pauseMs });
-      status.update({
-        waitsFor: `another try of the step ${step}, after ${failures} failed`,
-        lastRefusal: statusRefusal(error, clock.now()),
-      });
-    },
-    installJoinService: async ({ ca, founding, request }, { apiEndpoints, joinEndpoints }) => {
-      if (!await hasJoinService(paths.joinService)) await recordFounder(paths.state);
-      await installJoinService({
-        folder: paths.joinService,
-        nodeName: self.name,
-        address: self.address,
-        trust,
-        clock,
-        commands,
-      }, {
-        ca,
-        foundings: [founding],
-        apiEndpoints,
-        joinEndpoints,
-        policyDocument: request.policyDocument,
-        clusterDocument: request.clusterDocument,
-      });
-    },
-  };
-}
-
-/** The identity by which a join service will know this machine. */
-async function identityOf(issuer: EvidenceIssuer, stateFolder: string): Promise<string> {
-  if (issuer.identityIsKey !== true) return await issuer.ownIdentity(NO_IDENTITY);
-  return await issuer.ownIdentity(await identityOfKey((await readOrCreateIdentityKey(stateFolder)).spki));
 }

@@ -6,17 +6,22 @@
 import { proveChannelBinding } from "../channel/finished.ts";
 import type { JoinClientDependencies, JoinClientOptions } from "../join/client.ts";
 import { runJoinClient } from "../join/client.ts";
-import { untilAborted } from "../platform/abortable.ts";
+import { onAbort, untilAborted } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import { controlPlaneMaker } from "./control_plane_maker.ts";
+import type { JoinGate } from "./join_gate.ts";
 import { kubeletVersion, systemdKubelet } from "./kubelet.ts";
 import { failedChecks } from "./preflight.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
 
-/** Obtains a ticket and joins; returns when this node is a member of its cluster. */
-export async function joinCluster(contender: Contender): Promise<void> {
+/**
+ * Obtains a ticket and joins; returns when this node is a member of its cluster.
+ *
+ * @param gate Holds the search back, or bounds it to one cluster.
+ */
+export async function joinCluster(contender: Contender, gate: JoinGate): Promise<void> {
   const { deps: { configuration }, lock, status, signal } = contender;
   const isLocked = lock.state().name === "locked";
   if (configuration.join.endpoints.length === 0) {
@@ -30,8 +35,27 @@ export async function joinCluster(contender: Contender): Promise<void> {
   if (isLocked) await status.update({ phase: "joining" });
   else if (!configuration.init.enabled) await status.update({ phase: "racing", waitsFor: contender.waitsFor });
   await proveChannelBinding();
-  const end = await runJoinClient(await dependencies(contender), options(contender));
+  const end = await joinThroughGate(contender, gate);
   if (end === "lost") await untilAborted(signal);
+}
+
+/** Begins anew whenever the gate closes before the node is locked. */
+async function joinThroughGate(contender: Contender, gate: JoinGate): Promise<"joined" | "lost"> {
+  const { lock, signal } = contender;
+  const common = await dependencies(contender);
+  for (;;) {
+    const { only, closed } = lock.state().name === "locked" ? {} : await gate.whenOpen(signal);
+    const stop = new AbortController();
+    using _stopping = onAbort(signal, () => stop.abort(signal.reason));
+    using _closing = onAbort(closed, () => {
+      if (lock.state().name === "unlocked") stop.abort();
+    });
+    try {
+      return await runJoinClient({ ...common, ...present("only", only) }, options(contender, stop.signal));
+    } catch (error) {
+      if (signal.aborted || closed?.aborted !== true) throw error;
+    }
+  }
 }
 
 async function dependencies(contender: Contender): Promise<JoinClientDependencies> {
@@ -65,7 +89,7 @@ async function dependencies(contender: Contender): Promise<JoinClientDependencie
   };
 }
 
-function options({ deps: { clock }, status, signal, onLocked }: Contender): JoinClientOptions {
+function options({ deps: { clock }, status, onLocked }: Contender, signal: AbortSignal): JoinClientOptions {
   let wasRefused = false;
   return {
     signal,

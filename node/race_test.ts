@@ -4,7 +4,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import type { Detected, RaceEvent } from "./race.ts";
 import { createRaceMachine } from "./race.ts";
 
-type Contender = "init" | "join";
+type Contender = "init" | "found" | "join";
 
 /** Runs a race with scripted effects; returns the contenders that ran and those that were stopped. */
 function race(found: Detected | BootstrapError) {
@@ -21,6 +21,7 @@ function race(found: Detected | BootstrapError) {
       found instanceof BootstrapError ? Promise.reject(found) : Promise.resolve(found)
     ),
     initServer: contender("init"),
+    founder: contender("found"),
     joinClient: contender("join"),
   }));
   const states: string[] = [];
@@ -55,39 +56,39 @@ const paths: {
     found: "fresh",
     events: [],
     states: ["racing"],
-    started: ["init", "join"],
-    survivors: ["init", "join"],
+    started: ["init", "found", "join"],
+    survivors: ["init", "found", "join"],
   },
   {
     name: "JoinClient is stopped when Init takes the lock",
     found: "fresh",
     events: [{ type: "INIT_LOCKED" }],
     states: ["racing", "initialising"],
-    started: ["init", "join"],
-    survivors: ["init"],
+    started: ["init", "found", "join"],
+    survivors: ["init", "found"],
   },
   {
     name: "InitServer is stopped when JoinClient takes the lock",
     found: "fresh",
     events: [{ type: "JOIN_LOCKED" }],
     states: ["racing", "joining"],
-    started: ["init", "join"],
-    survivors: ["join"],
+    started: ["init", "found", "join"],
+    survivors: ["found", "join"],
   },
   {
     name: "an init ends in a member",
     found: "fresh",
-    events: [{ type: "INIT_LOCKED" }, { type: "INIT_DONE" }],
+    events: [{ type: "FOUNDER_LEFT" }, { type: "INIT_LOCKED" }, { type: "INIT_DONE" }],
     states: ["racing", "initialising", "member"],
-    started: ["init", "join"],
+    started: ["init", "found", "join"],
     survivors: [],
   },
   {
     name: "a join ends in a member",
     found: "fresh",
-    events: [{ type: "JOIN_LOCKED" }, { type: "JOIN_DONE" }],
+    events: [{ type: "FOUNDER_LEFT" }, { type: "JOIN_LOCKED" }, { type: "JOIN_DONE" }],
     states: ["racing", "joining", "member"],
-    started: ["init", "join"],
+    started: ["init", "found", "join"],
     survivors: [],
   },
   {
@@ -95,23 +96,23 @@ const paths: {
     found: "fresh",
     events: [{ type: "JOIN_LOCKED" }, { type: "INIT_FAILED", error }, { type: "INIT_DONE" }],
     states: ["racing", "joining"],
-    started: ["init", "join"],
-    survivors: ["join"],
+    started: ["init", "found", "join"],
+    survivors: ["found", "join"],
   },
   {
     name: "a contender that fails ends the race",
     found: "fresh",
     events: [{ type: "INIT_FAILED", error }],
     states: ["racing", "failed"],
-    started: ["init", "join"],
+    started: ["init", "found", "join"],
     survivors: [],
   },
   {
     name: "a locked init continues without JoinClient",
     found: "locked by init",
-    events: [{ type: "INIT_DONE" }],
+    events: [{ type: "FOUNDER_LEFT" }, { type: "INIT_DONE" }],
     states: ["initialising", "member"],
-    started: ["init"],
+    started: ["init", "found"],
     survivors: [],
   },
   {
@@ -119,15 +120,55 @@ const paths: {
     found: "locked by init",
     events: [{ type: "INIT_FAILED", error }],
     states: ["initialising", "failed"],
-    started: ["init"],
+    started: ["init", "found"],
     survivors: [],
   },
   {
     name: "a locked join continues without InitServer",
     found: "locked by join",
-    events: [{ type: "JOIN_DONE" }],
+    events: [{ type: "FOUNDER_LEFT" }, { type: "JOIN_DONE" }],
     states: ["joining", "member"],
-    started: ["join"],
+    started: ["join", "found"],
+    survivors: [],
+  },
+  {
+    name: "a founder that takes the lock stops JoinClient, and leaves when it is needed no more",
+    found: "fresh",
+    events: [{ type: "FOUND_LOCKED" }, { type: "FOUND_DONE" }],
+    states: ["racing", "initialising", "leaving"],
+    started: ["init", "found", "join"],
+    survivors: ["init", "found"],
+  },
+  {
+    name: "a founder goes on voting while another founder's cluster is joined, and after that",
+    found: "fresh",
+    events: [{ type: "JOIN_LOCKED" }, { type: "JOIN_DONE" }],
+    states: ["racing", "joining", "leaving"],
+    started: ["init", "found", "join"],
+    survivors: ["found", "join"],
+  },
+  {
+    name: "a founder that is needed no more ends in a member",
+    found: "locked by join",
+    events: [{ type: "JOIN_DONE" }, { type: "FOUNDER_LEFT" }],
+    states: ["joining", "leaving", "member"],
+    started: ["join", "found"],
+    survivors: [],
+  },
+  {
+    name: "a founder that fails ends the race, whatever state it is in",
+    found: "fresh",
+    events: [{ type: "JOIN_LOCKED" }, { type: "FOUND_FAILED", error }],
+    states: ["racing", "joining", "failed"],
+    started: ["init", "found", "join"],
+    survivors: [],
+  },
+  {
+    name: "a founder that is superseded says why",
+    found: "locked by init",
+    events: [{ type: "FOUND_FAILED", error }],
+    states: ["initialising", "failed"],
+    started: ["init", "found"],
     survivors: [],
   },
   {
@@ -135,7 +176,7 @@ const paths: {
     found: "locked by join",
     events: [{ type: "JOIN_FAILED", error }],
     states: ["joining", "failed"],
-    started: ["join"],
+    started: ["join", "found"],
     survivors: [],
   },
 ];

@@ -28,6 +28,7 @@ import { guardedIssuer } from "./guarded_issuer.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import { runInitServer } from "./init_contender.ts";
 import { JOIN_SERVICE_PORT, upgradeJoinService } from "./join_service_install.ts";
+import { JoinGate } from "./join_gate.ts";
 import type { MachineIdentity } from "./membership.ts";
 import { checkMembership, readMembership, recordMembership } from "./membership.ts";
 import type { NodeCheck } from "./preflight.ts";
@@ -90,6 +91,7 @@ class RunningNode {
   /** Rejects when a device of this machine has failed. */
   readonly #broken = Promise.withResolvers<never>();
   readonly #issuer: EvidenceIssuer;
+  readonly #gate = new JoinGate();
   #lock: NodeLock | undefined;
   #machineNow: Promise<MachineIdentity> | undefined;
 
@@ -130,18 +132,22 @@ class RunningNode {
         (stop, locked) => runInitServer(this.#contender("init", stop, locked), this.#initFolder),
         () => this.#whyStopped("init"),
       ),
+      founder: fromCallback<RaceEvent>(({ sendBack }) => sendBack({ type: "FOUNDER_LEFT" })),
       joinClient: contender(
         "JOIN",
         async (stop, locked) => {
           // Loading gRPC blocks for a tenth of a second, in which the InitServer's front starts.
           const { joinCluster } = await import("./join_contender.ts");
-          await joinCluster(this.#contender("join", stop, locked));
+          await joinCluster(this.#contender("join", stop, locked), this.#gate);
         },
         () => this.#whyStopped("join"),
       ),
     }));
+    let shown = "detecting";
     actor.subscribe(({ value }) => {
-      if (value !== "failed" && value !== "detecting") this.#deps.log.event("info", "race", { state: value });
+      if (value === "failed" || value === shown) return;
+      shown = value;
+      this.#deps.log.event("info", "race", { state: value });
     });
     actor.start();
     const ended = new AbortController();

@@ -144,7 +144,7 @@ Deno.test("ARCHITECTURE.md has each message of the exchanges", async () => {
   const architecture = await read("ARCHITECTURE.md");
   const contract = await read("proto/bootstrapper.proto");
   const messages = [...contract.matchAll(/oneof message \{([^}]*)\}/g)]
-    .flatMap(([, fields = ""]) => [...fields.matchAll(/^ +(\w+) \w+ = \d+;/gm)].map(([, name = ""]) => name));
+    .flatMap(([, fields = ""]) => [...fields.matchAll(/^ +([A-Z]\w+) \w+ = \d+;/gm)].map(([, name = ""]) => name));
   assert.ok(messages.includes("InitHello") && messages.includes("SignedJoinTicket"), messages.join());
   assert.deepEqual(messages.filter((name) => !architecture.includes(`\`${name}\``)), []);
 });
