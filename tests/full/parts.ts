@@ -85,6 +85,18 @@ const integrationParts: readonly Part[] = [
   integration("worlds", 6, "node/worlds_test.ts"),
 ];
 
+/** How many random schedules of a founding there are. */
+const SCHEDULES = 500;
+
+function schedules(seed: number): Part {
+  const options = ["--count", `${SCHEDULES}`, "--jobs", `${JOBS + 1}`, "--seed", `${seed}`];
+  return {
+    name: "founding/schedules",
+    minutes: 30,
+    args: [...runArguments, "tests/integration/founding/schedules.ts", ...options],
+  };
+}
+
 /** Changes of every byte or bit. The unit tests run these files too, with every sixteenth change. */
 const flipFiles = [
   "attestation/eventlog/event_log_flips_test.ts",
@@ -132,6 +144,7 @@ export function parts(seed: number): readonly Part[] {
     ...sliced("crash", 5, "tests/integration/crash/crash_matrix_test.ts"),
     ...sliced("flips", 2, ...flipFiles),
     ...protocolParts,
+    schedules(seed),
     ...fuzzParts(seed),
   ];
 }
