@@ -186,9 +186,11 @@ function completed(
   const [firstAddress, secondAddress] = address === undefined ? [] : familyParts(address);
   const [firstNetwork, secondNetwork] = addressFrom === undefined ? [] : familyParts(addressFrom);
   const evidence = readEvidence(document, kinds, fail);
-  // Where the token alone founds, whoever shows it is a control plane.
-  const isByTokenAlone = trust.founding !== undefined && policy === undefined;
-  if (isInsecure(evidence) && role === "control-plane" && !init.enabled && !isByTokenAlone) {
+  // Where the token alone founds, whoever shows it is a control plane. A machine that was made later knows the cluster ID,
+  // and no operator.
+  const isLater = trust.clusterId.length > 0 && trust.operatorKeys.length === 0;
+  const mayShowToken = (trust.founding !== undefined && policy === undefined) || isLater;
+  if (isInsecure(evidence) && role === "control-plane" && !init.enabled && !mayShowToken) {
     const variant = combinedName(evidence.kinds.map((kind) => kind.name));
     fail("node.role", `no join service makes a node without evidence (evidence.variant "${variant}") a control plane`);
   }
