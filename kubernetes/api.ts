@@ -213,8 +213,10 @@ export class KubernetesApi implements Disposable {
     accept = "application/json",
   ): Promise<Answer> {
     const what = `${method} ${path}`;
-    const deadline = AbortSignal.timeout(this.#deadlineMs);
-    const signal = this.#signal === undefined ? deadline : AbortSignal.any([deadline, this.#signal]);
+    // A signal of `AbortSignal.timeout()` would stay, with all that it holds, for the whole time after an early answer.
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), this.#deadlineMs);
+    const signal = this.#signal === undefined ? deadline.signal : AbortSignal.any([deadline.signal, this.#signal]);
     try {
       const request: RequestInit & { readonly client: Deno.HttpClient } = {
         method,
@@ -230,11 +232,13 @@ export class KubernetesApi implements Disposable {
     } catch (cause) {
       if (cause instanceof BootstrapError) throw cause;
       this.#signal?.throwIfAborted();
-      if (deadline.aborted) {
+      if (deadline.signal.aborted) {
         const message = `${what} got no answer within ${this.#deadlineMs / SECOND_MS} s`;
         throw new BootstrapError("timeout/kubernetes-api", message, { cause });
       }
       throw await this.#unreachable(what, cause);
+    } finally {
+      clearTimeout(timer);
     }
   }
 

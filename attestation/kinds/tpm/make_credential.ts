@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { createECDH, createHmac } from "node:crypto";
+import { createECDH, createHash, createHmac } from "node:crypto";
 import { cfb } from "@noble/ciphers/aes.js";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { concat, copyOf, randomBytes, u32be, utf8 } from "../../../platform/bytes.ts";
@@ -50,7 +50,7 @@ export async function makeCredential(
   const secret = randomBytes(SECRET_BYTES);
   const { seed, encryptedSeed } = endorsementKey.type === "rsa"
     ? await sealSeedByRsa(endorsementKey, hash)
-    : await sealSeedByEcdh(endorsementKey, hash);
+    : sealSeedByEcdh(endorsementKey, hash);
   const key = kdfa(hash, seed, "STORAGE", attestationKeyName, aesKeyBytes);
   const encrypted = cfb(key, new Uint8Array(AES_BLOCK_BYTES)).encrypt(tpmWriter().sized16(secret).done());
   const macKey = kdfa(hash, seed, "INTEGRITY", new Uint8Array(), HASH_BYTES[hash]);
@@ -83,13 +83,13 @@ async function encryptByRsa(spki: Bytes, hash: Hash, seed: Bytes): Promise<Array
 }
 
 /** Part 1, C.6.3: the seed is derived from a key agreement with an ephemeral key, whose point is sent. */
-async function sealSeedByEcdh(key: PublicKeyValue & { readonly type: "ecc" }, hash: Hash): Promise<SealedSeed> {
+function sealSeedByEcdh(key: PublicKeyValue & { readonly type: "ecc" }, hash: Hash): SealedSeed {
   const { shared, point } = agree(key);
   const coordinateBytes = key.x.length;
   const [x, y] = [point.subarray(0, coordinateBytes), point.subarray(coordinateBytes)];
   // KDFe (Part 1, 11.4.10.3): one block is enough, because the seed is as long as the hash.
   const input = concat(u32be(1), shared, label("IDENTITY"), x, key.x);
-  const seed = new Uint8Array(await crypto.subtle.digest(hash, input));
+  const seed = copyOf(createHash(nameOf(hash)).update(input).digest());
   return { seed, encryptedSeed: tpmWriter().sized16(x).sized16(y).done() };
 }
 
@@ -113,7 +113,12 @@ function kdfa(hash: Hash, key: Bytes, use: string, context: Uint8Array, bytes: n
 }
 
 function hmac(hash: Hash, key: Bytes, message: Bytes): Bytes {
-  return new Uint8Array(createHmac(hash.replace("-", ""), key).update(message).digest());
+  return new Uint8Array(createHmac(nameOf(hash), key).update(message).digest());
+}
+
+/** The name of a hash for `node:crypto`. */
+function nameOf(hash: Hash): string {
+  return hash.replace("-", "");
 }
 
 function label(text: string): Bytes {
