@@ -130,9 +130,11 @@ async function prepareTicket(
   const { nodeName, addresses } = request;
   const confirm = async () => {
     await service.confirmPolicy();
-    await service.checkNotRemoved(nodeName);
     // A whole removal may have passed meanwhile.
-    if (await admissions.find(identity) === undefined) throw noLongerAdmitted(identity, nodeName);
+    const standing = admissions.stands(identity, uid);
+    standing.catch(() => {});
+    await service.checkNotRemoved(nodeName);
+    if (!await standing) throw noLongerAdmitted(identity, nodeName);
   };
   const sealedKit = becomesControlPlane(request)
     ? await admitControlPlane(
