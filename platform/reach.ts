@@ -39,6 +39,16 @@ export async function unreachableReason(
   }
 }
 
+/** Whether a host is an IP address, or a name that this machine's name service knows now. */
+export async function isResolved(host: string): Promise<boolean> {
+  try {
+    await abortable(addressesOf(host), AbortSignal.timeout(REACH_DEADLINE_MS));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function addressesOf(host: string): Promise<readonly string[]> {
   try {
     return (await lookup(host, { all: true })).map(({ address }) => address);

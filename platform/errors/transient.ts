@@ -153,6 +153,11 @@ export const UNAVAILABLE = {
     meaning: "The node is being locked, and makes no evidence at this moment.",
     remedy: ASKS_AGAIN,
   },
+  "unavailable/name-resolution": {
+    meaning: "A host's name cannot be resolved on the machine that calls it.",
+    remedy:
+      "Check the spelling, and the name service of this machine (`getent hosts NAME`); or give the IP address instead of the name.",
+  },
   "unavailable/node-addresses": {
     meaning: "A node changed its address several times, while its certificates for the earlier addresses are valid.",
     remedy: "Give the machine an address that it had before, or wait until the time in the message.",
