@@ -84,6 +84,7 @@ export const UNAVAILABLE = {
   "unavailable/collateral": {
     meaning: "A document of the manufacturer cannot be fetched from the collateral cache.",
     remedy: "Check the collateral cache, or put the document into a collateral folder.",
+    sometimes: "no for a server whose certificate is refused, or that answers that it has no such document",
   },
   "unavailable/connection": {
     meaning: "The connection cannot be made, or broke.",
