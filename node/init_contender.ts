@@ -16,6 +16,7 @@ import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts
 import { untilAborted } from "../platform/abortable.ts";
 import { asBootstrapError, withCauses } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
+import { initListen } from "./configuration.ts";
 import { recordFounder } from "./founder.ts";
 import { listenBehindFront } from "./init_front.ts";
 import { hasJoinService, installJoinService, JOIN_SERVICE_PORT } from "./join_service_install.ts";
@@ -31,9 +32,9 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
   const { configuration: { trust, init }, self, program, paths, kinds, commands, clock, log } = deps;
   // An init that has taken the lock continues, even if the configuration has changed since.
   if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
+  const listen = initListen(init, self.address);
   const server = new InitServer({
-    listen: (handle) =>
-      listenBehindFront({ program, listen: init.listen, folder: paths.initFront, commands, clock, log }, handle),
+    listen: (handle) => listenBehindFront({ program, listen, folder: paths.initFront, commands, clock, log }, handle),
     lock,
     folder,
     journals,
@@ -75,7 +76,7 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
       });
     },
     onListening: (port) => {
-      log.event("info", "init-server-listening", { host: init.listen.host, port });
+      log.event("info", "init-server-listening", { host: listen.host, port });
       if (lock.state().name === "locked") status.update({ phase: "initialising" });
       else status.update({ phase: "racing", waitsFor: contender.waitsFor });
     },
