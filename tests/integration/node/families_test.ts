@@ -61,68 +61,72 @@ async function address(node: WorldNode, own: string, hasIpv4: boolean): Promise<
   assert.equal(code, 0, output);
 }
 
-for (const { what, podSubnet, serviceSubnet, clusterIp, hasIpv4 } of CLUSTERS) {
+for (const families of CLUSTERS) {
   const missing = isThere ? "" : " -- IGNORED: swtpm and swtpm-tools are not installed";
-  Deno.test({ name: `a founder, a control plane and a worker make a cluster ${what}${missing}`, ignore: !isThere, fn });
+  Deno.test({
+    name: `a founder, a control plane and a worker make a cluster ${families.what}${missing}`,
+    ignore: !isThere,
+    fn: () => makeCluster(families),
+  });
+}
 
-  async function fn(): Promise<void> {
-    await using tpms = new AsyncDisposableStack();
-    const [one, two, three] = await Promise.all([1, 2, 3].map(async () => tpms.use(await startSwtpm())));
-    assert(one !== undefined && two !== undefined && three !== undefined);
-    const identities = await Promise.all([one, two, three].map(identityOf));
-    await using world = await RunWorld.create();
-    const operator = await RunOperator.create(world, policyOf(identities, identities.slice(0, 2)));
-    const settings = { kubernetesVersion: "v1.36.3", podSubnet, serviceSubnet, kubeProxy: false, coreDns: false };
-    await operator.laptop.write("/etc/bootstrapper/operator/cluster.yaml", JSON.stringify(settings));
-    const { ip } = await world.world.node("cp-1");
-    const joinEndpoints = [hasIpv4 ? `${ip}:9444` : "[fd00:77::11]:9444"];
-    const networks = [...(hasIpv4 ? [`${ip.replace(/\d+$/, "0")}/24`] : []), "fd00:77::/64"];
-    const machine = async (name: string, own: string, options: MachineOptions) => {
-      await address(await world.world.node(name), own, hasIpv4);
-      const made = await world.machine(name, operator.publicKey, options);
-      return { machine: made, addresses: [...(hasIpv4 ? [made.node.ip] : []), own] };
-    };
-    const first = await machine("cp-1", "fd00:77::11", {
-      ...{ init: true, tpm: one.socketPath, address: [...(hasIpv4 ? [ip] : []), "fd00:77::11"].join() },
-    });
-    const second = await machine("cp-2", "fd00:77::12", {
-      ...{ init: false, joinEndpoints, role: "control-plane", tpm: two.socketPath, addressFrom: networks.join() },
-    });
-    const worker = await machine("worker-1", "fd00:77::21", {
-      ...{ init: false, joinEndpoints, nodeName: WORKER, tpm: three.socketPath, addressFrom: networks.join() },
-    });
-    await address(operator.laptop, "fd00:77::5", hasIpv4);
+async function makeCluster({ podSubnet, serviceSubnet, clusterIp, hasIpv4 }: Families): Promise<void> {
+  await using tpms = new AsyncDisposableStack();
+  const [one, two, three] = await Promise.all([1, 2, 3].map(async () => tpms.use(await startSwtpm())));
+  assert(one !== undefined && two !== undefined && three !== undefined);
+  const identities = await Promise.all([one, two, three].map(identityOf));
+  await using world = await RunWorld.create();
+  const operator = await RunOperator.create(world, policyOf(identities, identities.slice(0, 2)));
+  const settings = { kubernetesVersion: "v1.36.3", podSubnet, serviceSubnet, kubeProxy: false, coreDns: false };
+  await operator.laptop.write("/etc/bootstrapper/operator/cluster.yaml", JSON.stringify(settings));
+  const { ip } = await world.world.node("cp-1");
+  const joinEndpoints = [hasIpv4 ? `${ip}:9444` : "[fd00:77::11]:9444"];
+  const networks = [...(hasIpv4 ? [`${ip.replace(/\d+$/, "0")}/24`] : []), "fd00:77::/64"];
+  const machine = async (name: string, own: string, options: MachineOptions) => {
+    await address(await world.world.node(name), own, hasIpv4);
+    const made = await world.machine(name, operator.publicKey, options);
+    return { machine: made, addresses: [...(hasIpv4 ? [made.node.ip] : []), own] };
+  };
+  const first = await machine("cp-1", "fd00:77::11", {
+    ...{ init: true, tpm: one.socketPath, address: [...(hasIpv4 ? [ip] : []), "fd00:77::11"].join() },
+  });
+  const second = await machine("cp-2", "fd00:77::12", {
+    ...{ init: false, joinEndpoints, role: "control-plane", tpm: two.socketPath, addressFrom: networks.join() },
+  });
+  const worker = await machine("worker-1", "fd00:77::21", {
+    ...{ init: false, joinEndpoints, nodeName: WORKER, tpm: three.socketPath, addressFrom: networks.join() },
+  });
+  await address(operator.laptop, "fd00:77::5", hasIpv4);
 
-    const running = first.machine.start();
-    await running.event({ event: "init-server-listening" });
-    const init = operator.init(first.machine, ["--wait", "2m"], hasIpv4 ? ip : "[fd00:77::11]");
-    assert.equal(await init.exitCode(), 0, await init.output());
-    assert.equal(await running.exitCode(), 0, await running.output());
-    for (const { machine } of [second, worker]) {
-      const joining = machine.start();
-      assert.equal(await joining.exitCode(), 0, await joining.output());
-    }
-
-    const kubectl = async (...argv: readonly string[]) => {
-      const all = ["kubectl", `--kubeconfig=${operator.clusterFolder}/kubeconfig`, ...argv] as const;
-      const { code, output } = await operator.laptop.run(all);
-      assert.equal(code, 0, output);
-      return output;
-    };
-    const get = async <T>(schema: v.GenericSchema<unknown, T>, ...argv: readonly string[]): Promise<T> =>
-      v.parse(schema, JSON.parse(await kubectl("get", "--output=json", ...argv)));
-    for (const [name, { machine, addresses }] of [["cp-1", first], ["cp-2", second], [WORKER, worker]] as const) {
-      const { status } = await get(nodeSchema, "node", name);
-      const internal = status.addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address);
-      assert.deepEqual(internal, addresses);
-      assert.deepEqual(await certifiedAddresses(machine), addresses);
-    }
-    const config = await get(configSchema, "configmap", "kubeadm-config", "--namespace=kube-system");
-    const { networking } = parse(config.data.ClusterConfiguration);
-    assert.deepEqual(networking, { dnsDomain: "cluster.local", podSubnet, serviceSubnet });
-    assert.equal((await get(serviceSchema, "service", "kubernetes")).spec.clusterIP, clusterIp);
-    assert.deepEqual(await peersOf(first.machine), [first, second].map(({ addresses: [own = ""] }) => peerUrl(own)));
+  const running = first.machine.start();
+  await running.event({ event: "init-server-listening" });
+  const init = operator.init(first.machine, ["--wait", "2m"], hasIpv4 ? ip : "[fd00:77::11]");
+  assert.equal(await init.exitCode(), 0, await init.output());
+  assert.equal(await running.exitCode(), 0, await running.output());
+  for (const { machine } of [second, worker]) {
+    const joining = machine.start();
+    assert.equal(await joining.exitCode(), 0, await joining.output());
   }
+
+  const kubectl = async (...argv: readonly string[]) => {
+    const all = ["kubectl", `--kubeconfig=${operator.clusterFolder}/kubeconfig`, ...argv] as const;
+    const { code, output } = await operator.laptop.run(all);
+    assert.equal(code, 0, output);
+    return output;
+  };
+  const get = async <T>(schema: v.GenericSchema<unknown, T>, ...argv: readonly string[]): Promise<T> =>
+    v.parse(schema, JSON.parse(await kubectl("get", "--output=json", ...argv)));
+  for (const [name, { machine, addresses }] of [["cp-1", first], ["cp-2", second], [WORKER, worker]] as const) {
+    const { status } = await get(nodeSchema, "node", name);
+    const internal = status.addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address);
+    assert.deepEqual(internal, addresses);
+    assert.deepEqual(await certifiedAddresses(machine), addresses);
+  }
+  const config = await get(configSchema, "configmap", "kubeadm-config", "--namespace=kube-system");
+  const { networking } = parse(config.data.ClusterConfiguration);
+  assert.deepEqual(networking, { dnsDomain: "cluster.local", podSubnet, serviceSubnet });
+  assert.equal((await get(serviceSchema, "service", "kubernetes")).spec.clusterIP, clusterIp);
+  assert.deepEqual(await peersOf(first.machine), [first, second].map(({ addresses: [own = ""] }) => peerUrl(own)));
 }
 
 function peerUrl(address: string): string {
