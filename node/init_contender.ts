@@ -32,6 +32,8 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
   const { configuration: { trust, init }, self, program, paths, kinds, commands, clock, log } = deps;
   // An init that has taken the lock continues, even if the configuration has changed since.
   if (!init.enabled && lock.state().name !== "locked") return await untilAborted(signal);
+  // Before it listens, which may take long: the init itself goes on meanwhile.
+  if (lock.state().name === "locked") await status.update({ phase: "initialising" });
   const listen = initListen(init, self.address);
   const server = new InitServer({
     listen: (handle) => listenBehindFront({ program, listen, folder: paths.initFront, commands, clock, log }, handle),

@@ -52,6 +52,18 @@ Deno.test("foundOnNode() finishes the same operation when the node's process is 
   assert.deepEqual([first.foundings, second.foundings, operator.kept.length], [1, 1, 1]);
 });
 
+Deno.test("foundOnNode() finishes with a locked node that can listen only later", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const first = await bootstrap.boot({ onFound: (_journal, signal) => untilAborted(signal) });
+  const found = bootstrap.found({ onProgress: ({ phase }) => phase === "kubeadm-init" && first.stop(stopped) });
+  await assert.rejects(first.served, stopped);
+  bootstrap.reboot();
+  await using second = await bootstrap.boot({ clock: fastClock, listenFailures: 2 });
+  await found;
+  await second.served;
+  assert.equal(second.foundings, 1);
+});
+
 Deno.test("foundOnNode() reconnects at once when the connection is cut, and hears what it has missed", async () => {
   await using bootstrap = await Bootstrap.create();
   const goOn = Promise.withResolvers<void>();

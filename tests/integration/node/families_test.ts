@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import { subjectAltName } from "../../../certificate/extensions.ts";
 import { readNodeCertificate } from "../../../kubernetes/kubelet_credentials.ts";
 import { addressText } from "../../../platform/ip_address.ts";
+import { ownEtcd } from "../../../service/control_planes.ts";
 import { hasSwtpm, startSwtpm } from "../../swtpm.ts";
 import type { WorldNode } from "../../world_node.ts";
 import { identityOf, policyOf } from "./_tpm_policy.ts";
@@ -126,7 +127,10 @@ async function makeCluster({ podSubnet, serviceSubnet, clusterIp, hasIpv4 }: Fam
   const { networking } = parse(config.data.ClusterConfiguration);
   assert.deepEqual(networking, { dnsDomain: "cluster.local", podSubnet, serviceSubnet });
   assert.equal((await get(serviceSchema, "service", "kubernetes")).spec.clusterIP, clusterIp);
-  assert.deepEqual(await peersOf(first.machine), [first, second].map(({ addresses: [own = ""] }) => peerUrl(own)));
+  assert.deepEqual(
+    await peersOf(first.machine, first.addresses[0] ?? ""),
+    [first, second].map(({ addresses: [own = ""] }) => peerUrl(own)),
+  );
 }
 
 function peerUrl(address: string): string {
@@ -134,10 +138,10 @@ function peerUrl(address: string): string {
 }
 
 /** The URLs at which etcd's members reach each other. */
-async function peersOf({ node }: RunMachine): Promise<readonly string[]> {
+async function peersOf({ node }: RunMachine, own: string): Promise<readonly string[]> {
   const pki = "/etc/kubernetes/pki";
   const { code, output } = await node.run([
-    ...["etcdctl", "--endpoints=https://127.0.0.1:2379", `--cacert=${pki}/etcd/ca.crt`] as const,
+    ...["etcdctl", `--endpoints=https://${ownEtcd(own)}`, `--cacert=${pki}/etcd/ca.crt`] as const,
     ...[`--cert=${pki}/apiserver-etcd-client.crt`, `--key=${pki}/apiserver-etcd-client.key`],
     ...["member", "list", "--write-out=json"],
   ]);

@@ -150,9 +150,9 @@ export class RunMachine {
     this.#tpm = tpm;
   }
 
-  /** Starts the bootstrapper as the unit would, with a failure at `point` if one is given. */
-  start(point?: CrashPoint): BootstrapperProcess {
-    const running = this.#start(`bootstrapper-${++this.#starts}`, point);
+  /** Starts the bootstrapper as the unit would, with a failure at `point` if one is given, and with other harm. */
+  start(point?: CrashPoint, harm: Pick<HarmedRun, "clock" | "heldBefore"> = {}): BootstrapperProcess {
+    const running = this.#start(`bootstrapper-${++this.#starts}`, point, harm);
     this.#running = running;
     return running;
   }
@@ -162,14 +162,19 @@ export class RunMachine {
     await this.#running?.kill();
   }
 
-  #start(log: string, point: CrashPoint | undefined): BootstrapperProcess {
-    if (point === undefined && this.#tpm === undefined) {
+  #start(
+    log: string,
+    point: CrashPoint | undefined,
+    harm: Pick<HarmedRun, "clock" | "heldBefore">,
+  ): BootstrapperProcess {
+    if (point === undefined && this.#tpm === undefined && Object.keys(harm).length === 0) {
       return BootstrapperProcess.start(this.node, ["run", "--config", CONFIGURATION], log);
     }
     const run: HarmedRun = {
       config: CONFIGURATION,
       ...(this.#tpm === undefined ? {} : { tpm: this.#tpm }),
       ...(point === undefined ? {} : { point }),
+      ...harm,
     };
     return BootstrapperProcess.startProgram(this.node, [...CRASHING_RUN, JSON.stringify(run)], log);
   }
