@@ -3,6 +3,7 @@ import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { isResolved, unresolvedName } from "../platform/reach.ts";
 
 /** What is needed to wait for a listener. */
 export interface KnockOptions {
@@ -67,7 +68,7 @@ export async function waitForListener(endpoint: Endpoint, options: KnockOptions)
       over.abort();
     } else if (!isReported) {
       isReported = true;
-      onFailure(error);
+      onFailure(await isResolved(endpoint.host) ? error : unresolvedName(endpoint.host, error));
     }
   };
   const startMs = clock.monotonicMs();

@@ -62,3 +62,15 @@ Deno.test("waitForListener() knocks at a closed port ever more rarely, and retur
   assert.ok(sleeps.length < 250, String(sleeps.length));
   assert.equal(listener.addr.port, port);
 });
+
+Deno.test("waitForListener() says that a name is unknown", async () => {
+  const over = new AbortController();
+  const failure = Promise.withResolvers<string>();
+  const waiting = waitForListener({ host: "service.invalid", port: 9444 }, {
+    ...{ clock: systemClock, signal: over.signal },
+    onFailure: ({ code }) => failure.resolve(code),
+  });
+  assert.equal(await failure.promise, "unavailable/name-resolution");
+  over.abort();
+  await assert.rejects(waiting);
+});

@@ -7,7 +7,7 @@ import { dial } from "../channel/client.ts";
 import type { DialledExchange } from "../channel/client.ts";
 import { readEndpoint } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { isResolved } from "../platform/reach.ts";
+import { isResolved, unresolvedName } from "../platform/reach.ts";
 import { InitServiceService } from "../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { ClusterRecord } from "./cluster_records.ts";
@@ -42,7 +42,7 @@ export async function dialInitServer(
   } catch (cause) {
     if (!(cause instanceof BootstrapError && cause.code === "unavailable/connection")) throw cause;
     const { host } = readEndpoint(endpoint, "endpoint");
-    if (!await isResolved(host)) throw unknownName(host, cause);
+    if (!await isResolved(host)) throw unresolvedName(host, cause);
     const lost = recorded?.state === "pending"
       ? `; if the machine of the init that began on ${recorded.time} is gone for good, give the cluster up: ` +
         `\`bootstrapper abandon ${recorded.clusterName}\``
@@ -55,12 +55,4 @@ export async function dialInitServer(
       details: { endpoint },
     });
   }
-}
-
-/** The error for a node whose name this machine cannot resolve. */
-function unknownName(host: string, cause: unknown): BootstrapError {
-  return new BootstrapError("unavailable/name-resolution", `The name ${host} cannot be resolved on this machine`, {
-    cause,
-    details: { host },
-  });
 }

@@ -8,6 +8,7 @@ import { abortable } from "./abortable.ts";
 import type { Clock } from "./clock.ts";
 import { withDeadline } from "./deadline.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { BootstrapError } from "./errors.ts";
 
 /** How long a host may take to accept a connection, its name's resolution included, milliseconds. */
 export const REACH_DEADLINE_MS = 5_000;
@@ -47,6 +48,14 @@ export async function isResolved(host: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** The error for a host whose name this machine cannot resolve. */
+export function unresolvedName(host: string, cause: unknown): BootstrapError {
+  return new BootstrapError("unavailable/name-resolution", `The name ${host} cannot be resolved on this machine`, {
+    cause,
+    details: { host },
+  });
 }
 
 async function addressesOf(host: string): Promise<readonly string[]> {

@@ -79,14 +79,23 @@ export async function statusOf(node: WorldNode): Promise<Status> {
 export async function assertRow(node: WorldNode, world: string, moment: string, heard?: string): Promise<void> {
   const row = rows.find((one) => one.world === world && one.moment === moment);
   assert(row !== undefined, `${TROUBLES_PAGE} has no row "${world}", "${moment}"; heard: ${heard}`);
+  let seen = "";
+  const show = () => print(`| ${world} | ${moment} | ${heard ?? "nothing"} | ${seen} |`);
+  using _shown = { [Symbol.dispose]: show };
   if (heard === undefined) assert.match(row.heard, /^nothing/);
   else assert.ok(isLikeCell(row.heard, heard), `${world}, ${moment}: heard ${JSON.stringify(heard)}, not ${row.heard}`);
   await until(`status of ${node.name} like ${row.status}`, async () => {
     const { phase, step, waitsFor, error, lastRefusal } = await statusOf(node);
     const at = phase === "joining" ? step : waitsFor;
     const said = [phase, at, (error ?? lastRefusal)?.message].filter((part) => part !== undefined).join(": ");
+    seen = said;
     return isLikeCell(row.status, said) ? true : new NotYet(said);
   });
+}
+
+/** Shows what the page could say. */
+function print(line: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line.replaceAll(/\s+/g, " ")}\n`));
 }
 
 /** What was seen instead. */

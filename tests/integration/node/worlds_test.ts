@@ -158,7 +158,7 @@ Deno.test("whatever goes wrong around a machine, it is said, and what time mends
 
   await step("a member whose address has changed is a member", async () => {
     const moved = worker.node.ip.replace(/\d+$/, "200");
-    await worker.shell(`ip addr add ${moved}/24 dev eth0; ip addr del ${worker.node.ip}/24 dev eth0`);
+    await worker.shell(`ip addr del ${worker.node.ip}/24 dev eth0; ip addr add ${moved}/24 dev eth0`);
     const again = worker.start();
     assert.equal(await again.exitCode(), 0, await again.output());
     await assertRow(worker.node, "address moved", "member");
