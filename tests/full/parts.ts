@@ -84,7 +84,7 @@ const integrationParts: readonly Part[] = [
   ),
   integration(
     "worlds",
-    8,
+    9,
     "node/worlds_fresh_test.ts",
     "node/worlds_locked_test.ts",
     "node/worlds_test.ts",

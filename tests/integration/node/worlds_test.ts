@@ -6,6 +6,7 @@
  * `run` and `init` have a proxy in their environment which never answers.
  */
 import assert from "node:assert/strict";
+import { GO_FILE } from "../crash/crash_points.ts";
 import { ENDPOINT, hosts, LoadBalancer } from "./_balancer.ts";
 import { proxied, settle } from "./_surroundings.ts";
 import { assertRow, says, until } from "./_world_table.ts";
@@ -31,12 +32,12 @@ Deno.test("whatever goes wrong around a machine, it is said, and what time mends
   const all = [first.node, operator.laptop];
   const founder = `${first.node.ip} ${SERVICE}`;
 
-  const running = proxied(() => first.start());
+  const running = proxied(() => first.start(undefined, { heldBefore: "access" }));
   await running.event({ event: "init-server-listening" });
   const init = proxied(() => operator.init(first, ["--wait", "10m"]));
   await step("etcd stands still while the operator's access is made", async () => {
-    await init.event({ event: "progress", phase: "access", state: "started" });
-    await first.shell("pkill -STOP -x etcd");
+    await init.event({ event: "progress", phase: "kubeadm-init", state: "done" });
+    await first.shell(`pkill -STOP -x etcd; touch ${GO_FILE}`);
     const heard = await says(init, { event: "progress", phase: "access", state: "waiting" });
     await assertRow(first.node, "etcd stands still", "init, locked", heard);
   });
