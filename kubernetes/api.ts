@@ -82,8 +82,7 @@ const FIELD_MANAGER = "bootstrapper";
 export class KubernetesApi implements Disposable {
   readonly #server: URL;
   readonly #caPem: string;
-  readonly #createClient: () => Deno.HttpClient;
-  #client: Deno.HttpClient;
+  readonly #client: Deno.HttpClient;
   readonly #deadlineMs: number;
   readonly #signal: AbortSignal | undefined;
   readonly #patience: ForbiddenPatience | undefined;
@@ -107,14 +106,12 @@ export class KubernetesApi implements Disposable {
     this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
     this.#signal = options.signal;
     this.#patience = options.patience;
-    this.#createClient = () =>
-      Deno.createHttpClient({
+    try {
+      this.#client = Deno.createHttpClient({
         caCerts: [credentials.caPem],
         cert: credentials.certificatePem,
         key: credentials.keyPem,
       });
-    try {
-      this.#client = this.#createClient();
     } catch (cause) {
       throw new BootstrapError("usage/kubernetes-credentials", "Cannot use the credentials for the Kubernetes API", {
         cause,
@@ -217,7 +214,6 @@ export class KubernetesApi implements Disposable {
       if (cause instanceof BootstrapError) throw cause;
       this.#signal?.throwIfAborted();
       if (deadline.aborted) {
-        this.#connectAnew();
         const message = `${what} got no answer within ${this.#deadlineMs / SECOND_MS} s`;
         throw new BootstrapError("timeout/kubernetes-api", message, { cause });
       }
@@ -233,16 +229,6 @@ export class KubernetesApi implements Disposable {
     throw new BootstrapError("malformed/kubernetes-api", `${what} got an unexpected answer`, {
       details: { reason: result.issues[0]?.message ?? "" },
     });
-  }
-
-  /**
-   * Gives later calls new connections. A client whose handshake was cut off while the server stood still may wait for
-   * that connection in all later calls, although the server answers again. Other calls under way keep theirs.
-   */
-  #connectAnew(): void {
-    const silent = this.#client;
-    this.#client = this.#createClient();
-    silent.close();
   }
 
   async #unreachable(what: string, cause: unknown): Promise<BootstrapError> {

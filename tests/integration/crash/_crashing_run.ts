@@ -19,6 +19,7 @@ import { runNode } from "../../../node/run.ts";
 import type { Clock } from "../../../platform/clock.ts";
 import { exists } from "../../../platform/files.ts";
 import type { Log, LogFields } from "../../../platform/log.ts";
+import { closeProcessNetwork } from "../../../platform/process_network.ts";
 import { GO_FILE, type Harm, type HarmedRun, harmIn, MEMBERSHIP, readHarmedRun } from "./crash_points.ts";
 
 const HOUR_MS = 3_600_000;
@@ -123,6 +124,7 @@ function harmedRun({ point, heldBefore }: HarmedRun): CliCommand<RunOptions, Mac
 }
 
 if (import.meta.main) {
+  closeProcessNetwork(Deno.env);
   const harmed = readHarmedRun(Deno.args[0] ?? "");
   Deno.exit(await runProgram(["run", "--config", harmed.config], contextOf(harmed), [harmedRun(harmed)]));
 }
