@@ -5,13 +5,13 @@
  * @module
  */
 import * as v from "valibot";
+import { tlsRefusal } from "../certificate/tls_refusal.ts";
 import { SECOND_MS } from "../platform/duration.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readJson } from "../platform/json.ts";
 import { present } from "../platform/present.ts";
 import { statusError } from "./_api_status.ts";
 import type { ForbiddenPatience } from "./forbidden_patience.ts";
-import { tlsRefusal } from "./_tls_refusal.ts";
 
 /** The API server to call, and the caller's credentials. */
 export interface ApiCredentials {
@@ -263,7 +263,7 @@ export class KubernetesApi implements Disposable {
 
   async #unreachable(what: string, cause: unknown): Promise<BootstrapError> {
     const { origin } = this.#server;
-    const refused = await tlsRefusal(this.#server, this.#caPem, this.#signal);
+    const refused = await tlsRefusal(this.#server, [this.#caPem], this.#signal);
     this.#signal?.throwIfAborted();
     if (refused === undefined) {
       return new BootstrapError("unavailable/kubernetes-api", `Cannot reach ${origin} for ${what}`, { cause });

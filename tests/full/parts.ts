@@ -82,7 +82,13 @@ const integrationParts: readonly Part[] = [
     "kubernetes/kubernetes_control_plane_test.ts",
     "kubernetes/kubernetes_upgrade_test.ts",
   ),
-  integration("worlds", 6, "node/worlds_test.ts"),
+  integration(
+    "worlds",
+    9,
+    "node/worlds_fresh_test.ts",
+    "node/worlds_locked_test.ts",
+    "node/worlds_test.ts",
+  ),
 ];
 
 /** How many random schedules of a founding there are. */
