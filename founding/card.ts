@@ -49,6 +49,7 @@ export interface Card {
 
 /** The largest card, bytes. */
 export const MAXIMUM_CARD_BYTES = 65_536;
+/** The length of an instance. */
 export const INSTANCE_BYTES = 16;
 /** More founders than a cluster may have, so that all can name those that are too many. */
 export const MAXIMUM_VIEW_ENTRIES = 24;

@@ -6,12 +6,13 @@
 import { join } from "node:path";
 import { textIn, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
+import { exists, readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import { CEREMONY_TIMES, type CeremonyEnd, type CeremonyParts, type Waiting } from "./ceremony_parts.ts";
 import { Deciding } from "./deciding.ts";
 import { EtcdProcess } from "./etcd_process.ts";
 import { removeFounder } from "./leaving.ts";
 import { fixRoster } from "./pledging.ts";
+import { ROSTER_FILE } from "./roster.ts";
 import { Waits } from "./waits.ts";
 
 /** It says that another cluster than this founder's is complete, and why. */
@@ -59,10 +60,9 @@ export class FoundingCeremony {
    */
   async run(signal: AbortSignal): Promise<CeremonyEnd> {
     const { folder, launcher, clock, log, random, raftTimes, times = CEREMONY_TIMES } = this.#parts;
+    const wasFixed = await exists(join(folder, ROSTER_FILE));
+    this.#parts.effects.openJoin({ kind: wasFixed ? "hold" : "any" });
     const roster = await fixRoster({ ...this.#parts, waits: this.#waits, pollMs: times.pollMs }, signal);
-    if (roster === "joined") {
-      return await this.#end({ kind: "no-founder", reason: "it joined a cluster before its pledge" });
-    }
     const etcd = new EtcdProcess({
       ...{ folder, roster, launcher, clock, log, random },
       ...(raftTimes === undefined ? {} : { times: raftTimes }),

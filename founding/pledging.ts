@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
-import type { CeremonyParts, FounderEffects, FoundersSeen } from "./ceremony_parts.ts";
+import type { CeremonyParts, FoundersSeen } from "./ceremony_parts.ts";
 import { makePledge, type Pledge, readPledge } from "./pledge.ts";
 import { Roster } from "./roster.ts";
 import type { Waits } from "./waits.ts";
@@ -13,7 +13,6 @@ import type { Waits } from "./waits.ts";
 /** What {@linkcode fixRoster} needs. */
 export interface PledgingParts
   extends Pick<CeremonyParts, "folder" | "keys" | "trustDigest" | "size" | "seen" | "publish" | "ready"> {
-  readonly effects: Pick<FounderEffects, "lock" | "openJoin">;
   readonly clock: Pick<Clock, "sleep">;
   readonly log: Log;
   readonly waits: Waits;
@@ -23,18 +22,14 @@ export interface PledgingParts
 /**
  * Pledges, once all founders show the same view and this node is ready, and collects the pledges of the others.
  *
- * The JoinClient may join any cluster meanwhile, and no more from the fixed roster on.
- *
- * @returns The fixed roster; `"joined"` if the JoinClient took the node before this key pledged, so that it never does.
+ * @returns The fixed roster.
  * @throws {BootstrapError} `malformed/founder-file`, `conflict/pledge`, `system/file`; the signal's reason.
  */
-export async function fixRoster(parts: PledgingParts, signal: AbortSignal): Promise<Roster | "joined"> {
-  const { folder, clock, log, pollMs, effects } = parts;
+export async function fixRoster(parts: PledgingParts, signal: AbortSignal): Promise<Roster> {
+  const { folder, clock, log, pollMs } = parts;
   const pledge = await readPledge(parts) ?? await pledgeWhenAgreed(parts, signal);
-  if (pledge === "joined") return pledge;
   const roster = await Roster.open(folder, pledge);
   publish(parts, roster);
-  if (!roster.isFixed) effects.openJoin({ kind: "any" });
   while (!roster.isFixed) {
     const seen = parts.seen();
     const { added, refused } = await roster.hear(seen.pledges);
@@ -50,10 +45,8 @@ export async function fixRoster(parts: PledgingParts, signal: AbortSignal): Prom
   return roster;
 }
 
-async function pledgeWhenAgreed(parts: PledgingParts, signal: AbortSignal): Promise<Pledge | "joined"> {
-  parts.effects.openJoin({ kind: "any" });
+async function pledgeWhenAgreed(parts: PledgingParts, signal: AbortSignal): Promise<Pledge> {
   for (;;) {
-    if ((await parts.effects.lock())?.owner === "join") return "joined";
     const isSeen = problemOf(parts.seen(), parts.size) === undefined;
     const isReady = isSeen && await parts.ready();
     // Cards may have come meanwhile.

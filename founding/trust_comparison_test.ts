@@ -15,9 +15,9 @@ const own: FounderTrust = {
 };
 
 Deno.test("compareTrust() takes the own trust part, whatever the order of its lists", () => {
-  compareTrust(own, shownTrust(own));
+  compareTrust(own, shownTrust(own), "dialled");
   const other = { ...own, operatorKeys: own.operatorKeys.toReversed(), variants: own.variants.toReversed() };
-  compareTrust(own, shownTrust(other));
+  compareTrust(own, shownTrust(other), "dialled");
 });
 
 const differences: readonly (readonly [field: string, change: Partial<FoundTrust>, seen: string])[] = [
@@ -32,7 +32,7 @@ const differences: readonly (readonly [field: string, change: Partial<FoundTrust
 ];
 for (const [field, change, seen] of differences) {
   Deno.test(`compareTrust() names ${field} where it differs, with both values`, async () => {
-    const error = await errorOf(() => compareTrust(own, { ...shownTrust(own), ...change }));
+    const error = await errorOf(() => compareTrust(own, { ...shownTrust(own), ...change }, "dialled"));
     assert.equal(error.code, "refused/founding-trust");
     assert.equal(error.details["field"], field);
     assert.equal(error.details["seen"], seen);
@@ -41,17 +41,22 @@ for (const [field, change, seen] of differences) {
 }
 
 Deno.test("compareTrust() names the size as it is on both sides", async () => {
-  const error = await errorOf(() => compareTrust(own, { ...shownTrust(own), size: 4 }));
+  const error = await errorOf(() => compareTrust(own, { ...shownTrust(own), size: 4 }, "dialled"));
   assert.deepEqual([error.details["expected"], error.details["seen"]], ["3", "4"]);
+  assert.match(error.message, /is 4 on the one that dialled, and 3 on the other$/);
+  const dialling = await errorOf(() => compareTrust(own, { ...shownTrust(own), size: 4 }, "dialling"));
+  assert.match(dialling.message, /is 3 on the one that dialled, and 4 on the other$/);
 });
 
 Deno.test("compareTrust() refuses a trust part that is missing or too large, and shows no control characters", async () => {
-  const error = await errorOf(() => compareTrust(own, undefined));
+  const error = await errorOf(() => compareTrust(own, undefined, "dialled"));
   assert.equal(error.code, "malformed/founder-message");
   for (const change of [{ clusterName: "a".repeat(513) }, { variants: [...Array(65)].map(() => "a") }]) {
-    const { code } = await errorOf(() => compareTrust(own, { ...shownTrust(own), ...change }));
+    const { code } = await errorOf(() => compareTrust(own, { ...shownTrust(own), ...change }, "dialled"));
     assert.equal(code, "malformed/founder-message");
   }
-  const { message } = await errorOf(() => compareTrust(own, { ...shownTrust(own), clusterName: "a\u001b[2J" }));
+  const { message } = await errorOf(() =>
+    compareTrust(own, { ...shownTrust(own), clusterName: "a\u001b[2J" }, "dialled")
+  );
   assert.doesNotMatch(message, /\p{Cc}/u);
 });

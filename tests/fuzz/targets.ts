@@ -11,6 +11,7 @@ import { exchangeTargets } from "./targets/exchanges.ts";
 import { fileTargets } from "./targets/files.ts";
 import { foundedTargets } from "./targets/founded.ts";
 import { foundingTargets } from "./targets/founding.ts";
+import { foundingFileTargets } from "./targets/founding_files.ts";
 import { imageTargets } from "./targets/images.ts";
 import { messageTargets } from "./targets/messages.ts";
 import { relayTargets } from "./targets/relay.ts";
@@ -23,6 +24,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...exchangeTargets,
   ...foundedTargets,
   ...foundingTargets,
+  ...foundingFileTargets,
   ...relayTargets,
   ...certificateTargets,
   ...tpmTargets,

@@ -9,7 +9,6 @@ import { assertOneCluster, atStep, atTransaction, dies, ends, founders, lockOf }
 const POINTS: Readonly<Record<string, RunChanges>> = {
   "after its pledge": { atEvent: { event: "founding-pledged" } },
   "when its roster is fixed": { atEvent: { event: "founding-roster-fixed" } },
-  "when its etcd starts": { atEvent: { event: "founding-etcd-starting" } },
   "after the decision": atTransaction("decide"),
   "before it stages": atStep("preflight", "before"),
   "before its lock": atStep("lock", "before"),

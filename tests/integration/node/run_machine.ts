@@ -18,6 +18,8 @@ export interface MachineOptions {
   readonly init: boolean;
   /** The names of the machines from which the node requests a ticket. */
   readonly joinAt?: readonly string[];
+  /** The join services themselves, `host:port`, instead of machines. */
+  readonly joinEndpoints?: readonly string[];
   /** The role that the node requests. Default: worker. */
   readonly role?: "control-plane" | "worker";
   /** The node's name, if the configuration names it. */
@@ -129,7 +131,7 @@ export class RunWorld implements AsyncDisposable {
           : { variant: "tpm", ekType: "rsa2048" },
         ...(options.founding === undefined ? { init: { enabled: options.init } } : {}),
         ...present("founding", options.founding?.own),
-        join: { endpoints: services.map(({ ip }) => `${ip}:${JOIN_SERVICE_PORT}`) },
+        join: { endpoints: options.joinEndpoints ?? services.map(({ ip }) => `${ip}:${JOIN_SERVICE_PORT}`) },
         allowUnmeasuredImage: true,
       }),
     );
