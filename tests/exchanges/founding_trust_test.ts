@@ -33,8 +33,10 @@ Deno.test("a join service expects its founding in D12 of a node that joins and o
   const node = await newNode(cluster.trust);
   await ask(cluster.port, node);
   await ask(cluster.port, { ...node, purpose: "renew", lockedTo: trust.clusterId });
-  const expected = [new Uint8Array(), trust.clusterId].map(async (clusterId) =>
-    hex(await trustDigest({ ...trust, clusterId, ...TPM_SETTINGS }))
+  const { founding: _, ...later } = trust;
+  // A machine that was made after the founding knows the cluster ID instead.
+  const expected = [{ ...trust, clusterId: new Uint8Array() }, trust, later].map(async (one) =>
+    hex(await trustDigest({ ...one, ...TPM_SETTINGS }))
   );
   assert.equal(seen.length, 2);
   for (const { trust: digests } of seen) assert.deepEqual(digests.map(hex), await Promise.all(expected));
