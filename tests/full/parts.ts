@@ -101,7 +101,7 @@ const integrationParts: readonly Part[] = [
 
 /** Founding among equals with the real program, besides what `deno task test:integration` has of it. */
 const foundingParts: readonly Part[] = [
-  founding("crash-points", 6, "run_crash_points_test.ts"),
+  founding("crash-points", 2, "run_crash_points_test.ts"),
   founding("take-over", 5, "run_takeover_test.ts"),
   founding("orders", 9, "run_orders_test.ts"),
   founding("evidence-alone", 3, "run_evidence_alone_test.ts"),
