@@ -55,6 +55,23 @@ const CONTAINER = "bootstrapper-founding-etcd";
 /** The namespace of the CRI's images. */
 const CTR = ["ctr", "--namespace", "k8s.io"] as const;
 
+/**
+ * Ends the founders' etcd that a killed process left: a container outlives the `ctr` that started it. It may be called
+ * again.
+ *
+ * @throws {BootstrapError} `unavailable/founding-etcd` if it is there afterwards, or nobody can tell; `system/command`.
+ */
+export async function endFoundingContainer(commands: CommandRunner): Promise<void> {
+  const call = (...args: readonly string[]) => commands.run([...CTR, ...args], { deadlineMs: CALL_MS });
+  // Each of these fails where there is nothing to end.
+  await call("tasks", "kill", "--signal", "SIGKILL", CONTAINER);
+  await call("tasks", "delete", "--force", CONTAINER);
+  await call("containers", "delete", CONTAINER);
+  const { code, stdout, stderr } = await call("containers", "list", "--quiet");
+  if (code !== 0) throw notThere(`ctr does not list containers: ${stderr.trimEnd().split("\n").at(-1) ?? ""}`);
+  if (stdout.split("\n").includes(CONTAINER)) throw notThere(`the container ${CONTAINER} of an earlier run stays`);
+}
+
 /** What {@linkcode containerLauncher} needs. */
 export interface ContainerParts {
   readonly commands: CommandRunner;
@@ -66,15 +83,7 @@ export interface ContainerParts {
 
 /** Starts etcd from the image that the control plane will use, by containerd, in the machine's own network. */
 export function containerLauncher({ commands, image, folder }: ContainerParts): EtcdLauncher {
-  const call = (...args: readonly string[]) => commands.run([...CTR, ...args], { deadlineMs: CALL_MS });
-  const cleanUp = async () => {
-    // A container outlives the `ctr` that started it. Each of these fails where there is nothing to end.
-    await call("tasks", "kill", "--signal", "SIGKILL", CONTAINER);
-    await call("tasks", "delete", "--force", CONTAINER);
-    await call("containers", "delete", CONTAINER);
-    const { stdout } = await call("containers", "list", "--quiet");
-    if (stdout.split("\n").includes(CONTAINER)) throw notThere(`the container ${CONTAINER} of an earlier run stays`);
-  };
+  const cleanUp = () => endFoundingContainer(commands);
   return {
     async check() {
       const missing = await missingImages(commands, [image], CALL_MS);
