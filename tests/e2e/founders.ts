@@ -14,6 +14,8 @@ export interface FoundersOptions {
   readonly size: number;
   /** How many workers have the same trust part, and only join. Default: 0. */
   readonly workers?: number;
+  /** The name of the folder with the policy, the configuration and the kubeconfig. Default: `founders`. */
+  readonly folderName?: string;
 }
 
 const clusterName = "demo";
@@ -41,8 +43,11 @@ export class Founders {
   }
 
   /** Makes machines named `node-1`, `node-2` and so on, founders first. They are off. */
-  static async create(testbed: Testbed, { image, size, workers = 0 }: FoundersOptions): Promise<Founders> {
-    const folder = join(testbed.folder, "founders");
+  static async create(
+    testbed: Testbed,
+    { image, size, workers = 0, folderName = "founders" }: FoundersOptions,
+  ): Promise<Founders> {
+    const folder = join(testbed.folder, folderName);
     await Deno.mkdir(folder);
     const made: Machine[] = [];
     for (let index = 0; index < size + workers; index++) {
@@ -78,6 +83,20 @@ export class Founders {
   /** The administrator's kubeconfig, once {@linkcode takeKubeconfig} has copied it. */
   get kubeconfigFile(): string {
     return join(this.folder, "kubeconfig");
+  }
+
+  /**
+   * The founder that the last decision in the log of one of them names.
+   *
+   * @throws Error when there is none.
+   */
+  async decided(witness = this.machines[0]): Promise<Machine> {
+    const entries = await witness?.journal.entries() ?? [];
+    const said = entries.findLast(({ message }) => message.includes('"event":"founding-decision"'))?.message ?? "{}";
+    const { founder }: { founder?: string } = JSON.parse(said);
+    const decided = this.machines.find(({ name }) => name === founder);
+    if (decided === undefined) throw new Error(`No founder was decided on: ${witness?.name} says ${said}`);
+    return decided;
   }
 
   /** Copies the administrator's kubeconfig of a control plane, as somebody who is root there does. */
