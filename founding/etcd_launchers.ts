@@ -32,7 +32,9 @@ export interface EtcdLauncher {
 
 /** The longest time of a timer: after it, etcd is started again. */
 const LONGEST_RUN_MS = 2 ** 31 - 1;
-const CALL_MS = 30_000;
+const CALL_MS = 60_000;
+/** A container's start takes most of a minute on a busy machine without KVM. */
+const TRIAL_MS = 180_000;
 /** The kernel ends etcd when this process ends, however that happens. */
 const BOUND = ["setpriv", "--pdeathsig", "KILL", "--"] as const;
 
@@ -84,27 +86,23 @@ export interface ContainerParts {
 /** Starts etcd from the image that the control plane will use, by containerd, in the machine's own network. */
 export function containerLauncher({ commands, image, folder }: ContainerParts): EtcdLauncher {
   const cleanUp = () => endFoundingContainer(commands);
+  const mount = `type=bind,src=${folder},dst=${folder},options=rbind:rw`;
+  const flags = ["--rm", "--net-host", "--mount", mount] as const;
+  const argv = [...BOUND, ...CTR, "run", ...flags, imageName(image), CONTAINER, "etcd"] as const;
   return {
     async check() {
       const missing = await missingImages(commands, [image], CALL_MS);
       if (missing.length > 0) throw notThere(`containerd does not have the image ${image}`);
+      // A container that cannot be made here must be found now: once etcd may have voted, its start is not tried again.
+      const { code, stderr } = await commands.run([...argv, "--version"], { deadlineMs: TRIAL_MS });
+      await cleanUp();
+      const last = stderr.trimEnd().split("\n").at(-1) ?? "";
+      if (code !== 0) throw notThere(`"ctr run" of ${image} ended with exit code ${code}: ${last}`);
     },
     cleanUp,
     async run(args, { signal, onLine }) {
-      const mount = `type=bind,src=${folder},dst=${folder},options=rbind:rw`;
-      const argv = [
-        ...CTR,
-        "run",
-        "--rm",
-        "--net-host",
-        "--mount",
-        mount,
-        imageName(image),
-        CONTAINER,
-        "etcd",
-      ] as const;
       try {
-        return (await commands.run([...BOUND, ...argv, ...args], { deadlineMs: LONGEST_RUN_MS, signal, onLine })).code;
+        return (await commands.run([...argv, ...args], { deadlineMs: LONGEST_RUN_MS, signal, onLine })).code;
       } finally {
         await cleanUp();
       }

@@ -16,3 +16,15 @@ export async function assertFoundersLeft(cluster: ClusterView, founders: readonl
     assert.equal((await cluster.status(founder)).phase, "member");
   }
 }
+
+/** Checks that the locks of these machines are all of one cluster. */
+export async function assertOneCluster(machines: readonly Machine[]): Promise<void> {
+  const clusters = await Promise.all(machines.map(async (machine) => {
+    const { stdout } = await machine.exec(["cat", "/var/lib/bootstrapper/node.lock"], {
+      deadlineMs: deadlinesMs.command,
+    });
+    return JSON.parse(stdout)["clusterId"];
+  }));
+  assert.match(String(clusters[0]), /^sha256:[0-9a-f]{64}$/);
+  assert.equal(new Set(clusters).size, 1, clusters.join());
+}

@@ -4,7 +4,7 @@ import { prepareBinaries } from "../tools/prepare_binaries.ts";
 import { bootstrapImage } from "./bootstrap_image.ts";
 import { ClusterView } from "./cluster_view.ts";
 import { Founders } from "./founders.ts";
-import { assertFoundersLeft } from "./founders_left.ts";
+import { assertFoundersLeft, assertOneCluster } from "./founders_left.ts";
 import { inOrder } from "./in_order.ts";
 import { testWithVms } from "./test_with_vms.ts";
 import { Testbed } from "./testbed.ts";
@@ -34,7 +34,7 @@ testWithVms("Three equal VMs become one cluster with nobody at the keyboard", as
   });
 
   await step("there is one cluster, and nothing is left of the founding", async () => {
-    await founders.assertOneCluster();
+    await assertOneCluster(machines);
     await assertFoundersLeft(cluster, machines);
   });
 
