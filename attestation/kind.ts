@@ -145,8 +145,6 @@ export interface EvidenceKind<Section = unknown> {
   readonly openInFiles?: readonly string[];
   /** The registers that correspond to PCR 12 and PCR 15; absent if there are none. */
   readonly registers?: KindRegisters;
-  /** Whether evidence of the kind shows in no register that a machine is locked, so that a member looks like a fresh one. */
-  readonly showsNoLock?: true;
   /** Loads the service that gives collateral for the kind; absent if it needs none. */
   readonly vendorService?: () => Promise<VendorService>;
   /** The policy's section on the kind; absent if policies have none. */

@@ -14,6 +14,8 @@ import { joinProver } from "./commands/join_service_prover.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
 import { keygen } from "./commands/keygen.ts";
 import { measure } from "./commands/measure.ts";
+import { nodeFoundingAdd } from "./commands/node_founding_add.ts";
+import { nodeFoundingSign } from "./commands/node_founding_sign.ts";
 import { nodeReattest } from "./commands/node_reattest.ts";
 import { nodeRemove } from "./commands/node_remove.ts";
 import { nodes } from "./commands/nodes.ts";
@@ -47,6 +49,8 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   nodes,
   nodeRemove,
   nodeReattest,
+  nodeFoundingSign,
+  nodeFoundingAdd,
   policyMake,
   policyExplain,
   policyRegisters,
@@ -62,6 +66,7 @@ export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze(
   "join-service": "issue tickets to joining nodes",
   node: "manage the nodes of a cluster",
   token: "make tokens",
+  "node founding": "sign that a cluster is an operator's, and let it show that",
   policy: "work with policies",
   "policy collateral": "get what AMD and Intel sign",
 });

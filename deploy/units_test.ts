@@ -93,6 +93,14 @@ Deno.test("the measurement can read what the host hands over: fw_cfg's driver is
   }
 });
 
+Deno.test("only the unit that bootstraps a node is handed the founding token", async () => {
+  const { TOKEN_CREDENTIAL } = await import("../node/host_credentials.ts");
+  for (const name of UNITS) {
+    const loaded = words(await readUnit(name), "Service.LoadCredential").includes(TOKEN_CREDENTIAL);
+    assert.equal(loaded, name === "bootstrapper.service", name);
+  }
+});
+
 Deno.test("the kubelet runs only on a locked node, whose lock has been measured", async () => {
   const unit = await readUnit("kubelet.service.d/10-bootstrapper-measure.conf");
   assert.equal(only(unit, "Unit.ConditionPathExists"), "/var/lib/bootstrapper/node.lock");

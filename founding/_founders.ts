@@ -23,7 +23,7 @@ export const MAXIMUM_FOUNDERS = 7;
  * Reads the entries' certificates.
  *
  * @returns The founders, sorted by H(SPKI).
- * @throws {BootstrapError} `malformed/…` for a certificate that cannot be read, `malformed/founding-file` for entries of
+ * @throws {BootstrapError} `malformed/…` for a certificate that cannot be read, `malformed/founder-file` for entries of
  *   which two have one key, identity, name or address, and for no entries or more than 7.
  */
 export async function foundersOf(entries: readonly RosterEntry[]): Promise<readonly RosterFounder[]> {
@@ -54,5 +54,5 @@ export function isSameEntry(one: RosterEntry, other: RosterEntry): boolean {
 
 /** The error for a roster that cannot be used. */
 export function malformed(reason: string, cause?: unknown): BootstrapError {
-  return new BootstrapError("malformed/founding-file", `Cannot use the roster of founders: ${reason}`, { cause });
+  return new BootstrapError("malformed/founder-file", `Cannot use the roster of founders: ${reason}`, { cause });
 }

@@ -77,7 +77,7 @@ export function encodePledge(founders: readonly RosterEntry[]): Bytes {
 /**
  * Reads the file `pledge`.
  *
- * @throws {BootstrapError} `malformed/founding-file`, which names the field.
+ * @throws {BootstrapError} `malformed/founder-file`, which names the field.
  */
 export function decodePledge(bytes: Uint8Array, what: string): readonly RosterEntry[] {
   return readJson(bytes, { ...formOf(what), schema: pledgeSchema }).founders;
@@ -92,7 +92,7 @@ export function encodeRoster({ roster, pledges }: RosterRecord): Bytes {
 /**
  * Reads the file `roster`. The signatures are not verified.
  *
- * @throws {BootstrapError} `malformed/founding-file`, which names the field.
+ * @throws {BootstrapError} `malformed/founder-file`, which names the field.
  */
 export function decodeRoster(bytes: Uint8Array, what: string): RosterRecord {
   const { roster, pledges } = readJson(bytes, { ...formOf(what), schema: rosterSchema });
@@ -104,6 +104,6 @@ function formOf(what: string) {
     maximumBytes: MAXIMUM_FILE_BYTES,
     newest: VERSION,
     error: (reason: string, _key: string, cause?: unknown) =>
-      new BootstrapError("malformed/founding-file", `Cannot read ${what}: ${reason}`, { cause }),
+      new BootstrapError("malformed/founder-file", `Cannot read ${what}: ${reason}`, { cause }),
   };
 }

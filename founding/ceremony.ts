@@ -31,7 +31,7 @@ export class FoundingCeremony {
   /**
    * Runs until this founder's part ends. etcd has ended then, also where it throws.
    *
-   * @throws {BootstrapError} `malformed/founding-file`, `conflict/pledge`, `system/file`; the signal's reason.
+   * @throws {BootstrapError} `malformed/founder-file`, `conflict/pledge`, `system/file`; the signal's reason.
    */
   async run(signal: AbortSignal): Promise<CeremonyEnd> {
     const { folder, launcher, clock, log, random, raftTimes, times = CEREMONY_TIMES } = this.#parts;

@@ -60,7 +60,7 @@ export class Deciding {
   /**
    * Reads the founder's journal.
    *
-   * @throws {BootstrapError} `malformed/founding-file`, `system/file`.
+   * @throws {BootstrapError} `malformed/founder-file`, `system/file`.
    */
   static async open(parts: DecidingParts): Promise<Deciding> {
     return new Deciding(parts, await FounderJournal.open(parts.folder));

@@ -49,7 +49,7 @@ export class FounderJournal {
   /**
    * Reads the files of an earlier run.
    *
-   * @throws {BootstrapError} `malformed/founding-file`, `system/file`.
+   * @throws {BootstrapError} `malformed/founder-file`, `system/file`.
    */
   static async open(folder: string): Promise<FounderJournal> {
     await ensureFolder(folder, 0o700);
@@ -92,7 +92,7 @@ export class FounderJournal {
  * Reads which cluster this founder made and completed; `undefined` if there is none. The join service of a node that a
  * founder locked refuses to start without it.
  *
- * @throws {BootstrapError} `malformed/founding-file`, `system/file`.
+ * @throws {BootstrapError} `malformed/founder-file`, `system/file`.
  */
 export function readCompleted(folder: string): Promise<CompleteRecord | undefined> {
   return read(folder, COMPLETE_FILE, decodeCompleted);
@@ -102,13 +102,13 @@ function readStaged(folder: string): Promise<StagedDecision | undefined> {
   return read(folder, DECISION_FILE, decodeStaged);
 }
 
-/** Reads the bytes of the file `decision`. It throws `malformed/founding-file`. */
+/** Reads the bytes of the file `decision`. It throws `malformed/founder-file`. */
 export function decodeStaged(bytes: Uint8Array, what: string): StagedDecision {
   const { epoch, revision, clusterId } = readJson(bytes, { ...formOf(what), schema: decisionSchema });
   return { epoch, revision, clusterId };
 }
 
-/** Reads the bytes of the file `complete`. It throws `malformed/founding-file`. */
+/** Reads the bytes of the file `complete`. It throws `malformed/founder-file`. */
 export function decodeCompleted(bytes: Uint8Array, what: string): CompleteRecord {
   const { epoch, clusterId, endpoints } = readJson(bytes, { ...formOf(what), schema: completeSchema });
   return { epoch, clusterId, endpoints };
@@ -129,6 +129,6 @@ function formOf(what: string) {
     maximumBytes: MAXIMUM_BYTES,
     newest: VERSION,
     error: (reason: string, _key: string, cause?: unknown) =>
-      new BootstrapError("malformed/founding-file", `Cannot read ${what}: ${reason}`, { cause }),
+      new BootstrapError("malformed/founder-file", `Cannot read ${what}: ${reason}`, { cause }),
   };
 }

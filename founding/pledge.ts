@@ -48,7 +48,7 @@ export interface Pledge {
  * process that wrote it may have ended between the two.
  *
  * @returns `undefined` if this key has pledged nothing.
- * @throws {BootstrapError} `malformed/founding-file`, also where the pledge is of another size or not of this key;
+ * @throws {BootstrapError} `malformed/founder-file`, also where the pledge is of another size or not of this key;
  *   `system/file`.
  */
 export async function readPledge(parts: PledgeParts): Promise<Pledge | undefined> {
@@ -64,7 +64,7 @@ export async function readPledge(parts: PledgeParts): Promise<Pledge | undefined
 /**
  * Pledges. The entries are on disk, file and folder synced, before the key signs them.
  *
- * @throws {BootstrapError} `conflict/pledge` if this key has pledged another roster, `malformed/founding-file`,
+ * @throws {BootstrapError} `conflict/pledge` if this key has pledged another roster, `malformed/founder-file`,
  *   `system/file`.
  */
 export async function makePledge(entries: readonly RosterEntry[], parts: PledgeParts): Promise<Pledge> {

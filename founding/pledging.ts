@@ -23,7 +23,7 @@ export interface PledgingParts
  * Pledges, once all founders show the same view and this node is ready, and collects the pledges of the others.
  *
  * @returns The fixed roster.
- * @throws {BootstrapError} `malformed/founding-file`, `conflict/pledge`, `system/file`; the signal's reason.
+ * @throws {BootstrapError} `malformed/founder-file`, `conflict/pledge`, `system/file`; the signal's reason.
  */
 export async function fixRoster(parts: PledgingParts, signal: AbortSignal): Promise<Roster> {
   const { folder, clock, log, pollMs } = parts;

@@ -42,7 +42,7 @@ export class Roster {
   /**
    * Begins with the own pledge, and with the roster that an earlier run fixed. All its signatures are verified anew.
    *
-   * @throws {BootstrapError} `malformed/founding-file`, `system/file`.
+   * @throws {BootstrapError} `malformed/founder-file`, `system/file`.
    */
   static async open(folder: string, pledge: Pledge): Promise<Roster> {
     const roster = new Roster(folder, pledge);

@@ -92,7 +92,7 @@ export async function checkFounders(
       "evidence",
       "The join service shows no evidence of its machine, which trust.founding of this node asks for",
       `evidence of variant ${policy.verifier.variant}`,
-      "none",
+      "no evidence",
       "Ask another control plane: this one may have joined without trust.founding",
     );
   }

@@ -81,10 +81,11 @@ export class TicketSearch {
   get conflict(): BootstrapError | undefined {
     if (this.#founded.length < 2) return undefined;
     const [expected = "", ...seen] = this.#founded.map(clusterIdText);
-    const { clusterName } = this.#options.node.trust;
+    const { clusterName, founding } = this.#options.node.trust;
+    const without = founding === undefined ? "" : ", and leave out trust.founding";
     const message = `Two clusters were founded under the name ${clusterName}: ${[expected, ...seen].join(" and ")}`;
     return new BootstrapError("conflict/two-foundings", message, {
-      next: "Set trust.clusterId in the node's configuration to the ID of the cluster that it is to join",
+      next: `Set trust.clusterId in the node's configuration to the ID of the cluster that it is to join${without}`,
       details: { check: "founding", expected, seen: seen.join(" ") },
     });
   }

@@ -143,7 +143,11 @@ function readConfiguration(
 ): NodeConfiguration {
   let policy: FoundingPolicy | undefined;
   const document = readConfigurationDocument(text, what, kinds, (document) => {
-    const settings = { variants: variantNames(document, kinds), switches: readSwitches(document) };
+    const settings = {
+      variants: variantNames(document, kinds),
+      switches: readSwitches(document),
+      insecure: insecureNames(kinds),
+    };
     if (document.trust.founding?.policy === undefined) {
       return [...foundingProblems(document, settings, undefined), ...check(document)];
     }

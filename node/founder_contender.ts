@@ -53,7 +53,7 @@ interface FoundingNode {
  *
  * @param gate Is opened and held as the ceremony says.
  * @param onServing Called when this node has founded the cluster, and its join service has been started.
- * @throws {BootstrapError} `precondition/superseded`; `system/…`; `malformed/founding-file`; the signal's reason.
+ * @throws {BootstrapError} `precondition/superseded`; `system/…`; `malformed/founder-file`; the signal's reason.
  */
 export async function runFounder(contender: Contender, gate: JoinGate, onServing: () => Promise<void>): Promise<void> {
   const { deps: { configuration, paths }, signal } = contender;
@@ -87,10 +87,10 @@ export async function runFounder(contender: Contender, gate: JoinGate, onServing
 }
 
 async function planOf({ deps: { configuration, commands } }: Contender): Promise<ClusterPlan["request"]> {
-  const { trust: { clusterName, switches }, founding, foundingPolicy } = configuration;
+  const { trust: { clusterName, switches, variants }, founding, foundingPolicy } = configuration;
   // Without a policy there is no evidence, and machines show the token instead.
   const allowUnmeasuredImage = switches.includes("allowUnmeasuredImage");
-  const byToken = JSON.stringify({ version: 1, variant: "none", allowUnmeasuredImage });
+  const byToken = JSON.stringify({ version: 1, variant: variants, allowUnmeasuredImage });
   return {
     clusterName,
     clusterDocument: founding?.clusterDocument ??
@@ -171,9 +171,10 @@ function controlPlanesOnly({ verifier, roleOf }: FounderPolicy): EvidenceVerifie
     ...verifier,
     async verify(evidence, statement, expectation, report) {
       const verified = await verifier.verify(evidence, statement, expectation, report);
-      const { identity } = verified.claims;
+      const { identity, isEphemeral } = verified.claims;
       const role = roleOf(identity);
-      if (role === "control-plane") return verified;
+      // A machine that gets a new identity at each start can be in no list; the policy lets it in by what it is.
+      if (role === "control-plane" || isEphemeral === true) return verified;
       const message = `The policy for founders takes the machine ${identity} for a ${role}`;
       throw refusal("role", message, "control-plane", role);
     },

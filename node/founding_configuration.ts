@@ -66,6 +66,8 @@ export interface FoundingSurroundings {
 export interface FoundingEvidence {
   readonly variants: readonly string[];
   readonly switches: readonly InsecureSwitch[];
+  /** The kinds that prove nothing. */
+  readonly insecure: readonly string[];
 }
 
 /** Ports that another part of a control plane has: the API server, etcd, its other programs, the join service. */
@@ -111,10 +113,16 @@ function trustProblems({ policy: written, tokenKey }: FoundingTrustDocument, pol
       `the section ${kinds.map(({ name }) => name).join(" or ")}`;
     found.push([POLICY_PATH, reason]);
   }
-  if (tokenKey === undefined && kinds.every(({ showsNoLock }) => showsNoLock === true)) {
+  const isLasting = kinds[0]?.hasEndorsementKey === true;
+  if (isLasting && policy.controlPlanes.size === 0) {
+    const reason =
+      "it must list the founders' identities in roles.controlPlanes: a machine that it does not list is a worker";
+    found.push([[...POLICY_PATH, "roles", "controlPlanes"], reason]);
+  }
+  if (tokenKey === undefined && !isLasting) {
     const name = combinedName(kinds.map(({ name }) => name));
     const reason =
-      `it needs a tokenKey too, as machines of the variant "${name}" have no register that shows their lock`;
+      `it needs a tokenKey too: machines of the variant "${name}" get a new identity at each start, which no policy can list`;
     found.push([["trust", "founding"], reason]);
   }
   return found;
@@ -161,8 +169,12 @@ function addressProblems({ address, listen }: FoundingDocument): Found {
 }
 
 /** What keeps every machine with this configuration from being a founder by its own policy. */
-function founderProblems({ variants, switches }: FoundingEvidence, policy: Policy | undefined): Found {
-  if (policy === undefined) return [];
+function founderProblems({ variants, switches, insecure }: FoundingEvidence, policy: Policy | undefined): Found {
+  if (policy === undefined) {
+    const reason = `without trust.founding.policy nobody looks at evidence: write ${insecure.join(" or ")}, and ` +
+      "allowInsecure: true beside it";
+    return variants.every((name) => insecure.includes(name)) ? [] : [[["evidence", "variant"], reason]];
+  }
   const expected = policy.required.node.map(({ name }) => name);
   if (expected.join() !== variants.join()) {
     const reason = `trust.founding.policy has the variant ${expected.join(", ")}, and this founder shows ${

@@ -18,12 +18,15 @@ const ID = `sha256:${"ab".repeat(32)}`;
 const A = "a".repeat(64);
 const B = "b".repeat(64);
 const POLICY =
-  `{version: 1, variant: tpm, tpm: {ekType: rsa2048, pcrs: {"4": ["${A}"]}, trust: {identities: ["${B}"]}}}`;
+  `{version: 1, variant: tpm, tpm: {ekType: rsa2048, pcrs: {"4": ["${A}"]}, trust: {identities: ["${B}"]}}, ` +
+  `roles: {controlPlanes: ["${B}"]}}`;
 const PEERS = 'founding: {peers: ["10.77.0.12", "10.77.0.13:9443"]}\n';
 const trust = (founding: string, more = "") =>
   `version: 1\ntrust:\n  clusterName: demo\n  operatorKeys: []\n${more}  founding: ${founding}\n`;
 const BY_POLICY = trust(`{size: 3, policy: ${POLICY}}`);
-const BY_TOKEN = trust(`{size: 3, tokenKey: "${TOKEN_KEY}"}`);
+const NONE = "evidence: {variant: none, allowInsecure: true}\n";
+const WITHOUT_PROOF = trust(`{size: 3, tokenKey: "${TOKEN_KEY}"}`);
+const BY_TOKEN = WITHOUT_PROOF + NONE;
 const BY_BOTH = trust(`{size: 3, policy: ${POLICY}, tokenKey: "${TOKEN_KEY}"}`);
 const JOIN = 'join: {endpoints: ["10.77.0.11:9444"]}\n';
 
@@ -83,15 +86,15 @@ Deno.test("a node whose trust part has a founding and that does not take part on
 Deno.test("the digest of the policy is that of its canonical JSON as it is written, without defaults", async () => {
   const digestOf = (policy: string) =>
     hex(read(trust(`{size: 3, policy: ${policy}}`) + PEERS).foundingPolicy?.digest ?? new Uint8Array());
-  const expected =
-    `{"tpm":{"ekType":"rsa2048","pcrs":{"4":["${A}"]},"trust":{"identities":["${B}"]}},"variant":"tpm","version":1}`;
+  const expected = `{"roles":{"controlPlanes":["${B}"]},"tpm":{"ekType":"rsa2048","pcrs":{"4":["${A}"]},` +
+    `"trust":{"identities":["${B}"]}},"variant":"tpm","version":1}`;
   const { foundingPolicy } = read(BY_POLICY + PEERS);
   assert.equal(foundingPolicy?.document, expected);
   const digest = createHash("sha256").update(expected).digest("hex");
   assert.equal(hex(foundingPolicy.digest), digest);
   readPolicy(foundingPolicy.document, "it");
   const block = `\n    size: 3\n    policy:\n      tpm:\n        trust:\n          identities:\n            - ${B}\n` +
-    `        pcrs: {4: [${A}]}\n        ekType: 'rsa2048'\n      variant: tpm # as ever\n      version: 0x1\n`;
+    `        pcrs: {4: [${A}]}\n        ekType: 'rsa2048'\n      variant: tpm # as ever\n      version: 0x1\n      roles: {controlPlanes: [${B}]}\n`;
   assert.equal(hex(read(trust(block) + PEERS).foundingPolicy?.digest ?? new Uint8Array()), digest);
   assert.notEqual(digestOf(POLICY.replace("variant: tpm,", "variant: [tpm],")), digest);
   assert.notEqual(digestOf(POLICY.replace("version: 1,", "version: 1, allowUnmeasuredImage: false,")), digest);
@@ -133,10 +136,15 @@ Deno.test("the policy for founders pins machines", () => {
   );
   assert.equal(of(snp(chip)), "");
   assert.equal(of(snp("", `, roles: {controlPlanes: ["${A}"]}`)), "");
-  assert.match(of(snp(chip), ""), /trust\.founding: it needs a tokenKey too, as machines of the variant "snp"/);
+  assert.match(of(snp(chip), ""), /trust\.founding: it needs a tokenKey too: machines of the variant "snp"/);
   const none = `${trust(`{size: 3, policy: {version: 1, variant: none}, tokenKey: "${TOKEN_KEY}"}`)}${PEERS}` +
     "evidence: {variant: none, allowInsecure: true}\n";
   assert.match(answer(none), /trust\.founding\.policy: it admits machines that it does not pin/);
+  const unlisted = BY_POLICY.replace(/, roles: \{controlPlanes: \["b+"\]\}/, "");
+  assert.match(
+    answer(unlisted + PEERS),
+    /line 5: trust\.founding\.policy\.roles\.controlPlanes: it must list the founders/,
+  );
 });
 
 Deno.test("a founder shows the evidence that its own policy asks for", () => {
@@ -156,10 +164,13 @@ Deno.test("a founder shows the evidence that its own policy asks for", () => {
 });
 
 Deno.test("a machine without proof is a control plane where the token alone founds", () => {
-  const none = "evidence: {variant: none, allowInsecure: true}\n";
-  assert.equal(read(BY_TOKEN + PEERS + none).node.role, "control-plane");
-  assert.equal(answer(`${BY_TOKEN}${JOIN}${none}node: {role: control-plane}\n`), "");
-  assert.match(answer(`${BY_BOTH}${JOIN}${none}node: {role: control-plane}\n`), /node\.role: no join service makes/);
+  assert.equal(read(BY_TOKEN + PEERS).node.role, "control-plane");
+  assert.equal(answer(`${BY_TOKEN}${JOIN}node: {role: control-plane}\n`), "");
+  assert.match(answer(`${BY_BOTH}${JOIN}${NONE}node: {role: control-plane}\n`), /node\.role: no join service makes/);
+  assert.match(
+    answer(WITHOUT_PROOF + PEERS),
+    /evidence\.variant: without trust\.founding\.policy nobody looks at evidence/,
+  );
 });
 
 Deno.test("what does not fit together is refused, with its line and what to do", () => {
@@ -167,7 +178,7 @@ Deno.test("what does not fit together is refused, with its line and what to do",
     [`${trust("{size: 3}")}${PEERS}`, /line 5: trust\.founding: it needs a policy, .* or a tokenKey/],
     [
       `${BY_TOKEN}${PEERS}init: {enabled: true}\n`,
-      /line 7: init\.enabled: with trust\.founding .* no InitServer starts/,
+      /line 8: init\.enabled: with trust\.founding .* no InitServer starts/,
     ],
     [`${BY_TOKEN}${PEERS}init: {listen: "0.0.0.0:9443"}\n`, /init\.listen: this node runs no InitServer/],
     [
@@ -182,8 +193,8 @@ Deno.test("what does not fit together is refused, with its line and what to do",
       `${trust(`{size: 3, tokenKey: "${TOKEN_KEY}"}`, `  clusterId: ${ID}\n`)}${PEERS}`,
       /line 7: founding: a node whose trust\.clu/,
     ],
-    [`${BY_TOKEN}founding: {}\n`, /line 6: founding: it must have either peers/],
-    [`${BY_TOKEN}founding: {peers: [a.example], dns: b.example}\n`, /line 6: founding: it must have either peers/],
+    [`${BY_TOKEN}founding: {}\n`, /line 7: founding: it must have either peers/],
+    [`${BY_TOKEN}founding: {peers: [a.example], dns: b.example}\n`, /line 7: founding: it must have either peers/],
     [`${BY_TOKEN}founding: {peers: []}\n`, /founding\.peers: at least one other founder is needed/],
     [`${BY_TOKEN}founding: {peers: [${Array.from({ length: 65 }, (_, i) => `h${i}.example`)}]}\n`, /at most 64 peers/],
     [
@@ -215,10 +226,10 @@ Deno.test("what does not fit together is refused, with its line and what to do",
     ...[9443, 9444, 2380].map((port) =>
       [
         `${BY_TOKEN}founding: {dns: a.example, address: "10.0.0.1:${port}"}\n`,
-        new RegExp(`line 6: founding\\.address: .* port ${port}`),
+        new RegExp(`line 7: founding\\.address: .* port ${port}`),
       ] as const
     ),
-    [`${BY_TOKEN}${PEERS}node: {role: worker}\n`, /line 7: node\.role: a founder is a control plane/],
+    [`${BY_TOKEN}${PEERS}node: {role: worker}\n`, /line 8: node\.role: a founder is a control plane/],
     ...["0", "8", "2.5", "-1", '"3"', "true"].map((size) =>
       [`${trust(`{size: ${size}, tokenKey: "${TOKEN_KEY}"}`)}${PEERS}`, /line 5: trust\.founding\.size: /] as const
     ),

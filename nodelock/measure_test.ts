@@ -44,6 +44,14 @@ Deno.test("measureLock() rejects and shows the value when PCR 15 holds another v
   deepEqual(registers.extensions, 1);
 });
 
+Deno.test("measureTrust() measures the founding of a trust part", async () => {
+  const registers = new MemoryRegisters();
+  const founding = { size: 3, policyDigest: new Uint8Array(32).fill(1), tokenKey: new Uint8Array() };
+  await measureTrust(registers, { ...trust, founding });
+  deepEqual(await registers.read(TRUST_REGISTER), await extendedOnce(await trustDigest({ ...trust, founding })));
+  await rejects(measureTrust(registers, trust), { code: "precondition/register" });
+});
+
 Deno.test("measureTrust() rejects when PCR 12 holds another trust part", async () => {
   const registers = new MemoryRegisters();
   await measureTrust(registers, { ...trust, clusterName: "green" });

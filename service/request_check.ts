@@ -118,7 +118,12 @@ export async function checkToken(
   if (tokenKey.length === 0) return false;
   const expected = "a signature by the founding token over this request";
   if (tokenSignature.length === 0) {
-    throw refusal("token-join", "A control plane of this cluster must show the founding token", expected, "none");
+    throw refusal(
+      "token-join",
+      "A control plane of this cluster must show the founding token",
+      expected,
+      "no signature",
+    );
   }
   try {
     await verify(tokenKey, "token-join", a2, checkLength(tokenSignature, SIGNATURE_BYTES, "token_signature"));

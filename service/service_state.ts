@@ -14,7 +14,7 @@
  * @module
  */
 import { join } from "node:path";
-import * as v from "valibot";
+import type * as v from "valibot";
 import { checkFounding } from "../protocol/founding.ts";
 import type { ClusterTrust, FoundingTrust } from "../protocol/transcript.ts";
 import { checkCaCertificate, checkServiceCertificate } from "../certificate/chain.ts";
@@ -32,10 +32,20 @@ import type { Endpoint } from "../platform/endpoint.ts";
 import { readListenAddress } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { ensureFolder, exists, readFile, removeIfExists, writeFileAtomic } from "../platform/files.ts";
-import { readJson } from "../platform/json.ts";
 import { present } from "../platform/present.ts";
 import type { Founding } from "../proto/gen/bootstrapper.ts";
+import type { foundingSchema } from "./_state_document.ts";
+import {
+  readStateDocument,
+  SERVICE_LISTEN_FILE,
+  SERVICE_STATE_FILE,
+  STATE_MODE,
+  writeListen,
+  writeStateDocument,
+} from "./_state_document.ts";
 import { showsEvidence } from "./founder_evidence.ts";
+
+export { SERVICE_LISTEN_FILE, SERVICE_STATE_FILE } from "./_state_document.ts";
 
 /** The state of a join service. */
 export interface ServiceState {
@@ -67,43 +77,13 @@ export interface ServiceState {
 
 /** The file of the key, and the name of the credential. */
 export const SERVICE_KEY_FILE = "service.key";
-/** The file of the address for the front. */
-export const SERVICE_LISTEN_FILE = "listen";
 /** The file that is there where the service shows evidence of its machine. */
 export const SERVICE_PROVES_FILE = "proves";
-/** The file of everything else. */
-export const SERVICE_STATE_FILE = "state.json";
 
 const FOLDER_MODE = 0o755;
 const KEY_MODE = 0o600;
-const STATE_MODE = 0o644;
 const MAXIMUM_KEY_BYTES = 4096;
 const MAXIMUM_LISTEN_BYTES = 64;
-const MAXIMUM_STATE_BYTES = 1 << 20;
-
-/** `trust.founding` of the node's configuration. An earlier program would serve without it, so it raises the version. */
-const foundingSchema = v.strictObject({
-  size: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(7)),
-  policyDigest: v.string(),
-  tokenKey: v.string(),
-});
-
-const stateSchema = v.strictObject({
-  version: v.picklist([1, 2]),
-  certificate: v.string(),
-  caCertificate: v.string(),
-  foundings: v.array(v.strictObject({ operatorKey: v.string(), signature: v.string() })),
-  clusterName: v.string(),
-  operatorKeys: v.array(v.string()),
-  founding: v.exactOptional(foundingSchema),
-  tokenFounding: v.exactOptional(v.string()),
-  policyDocument: v.string(),
-  clusterDocument: v.string(),
-  listen: v.string(),
-  apiServer: v.string(),
-  apiEndpoints: v.pipe(v.array(v.string()), v.minLength(1)),
-  joinEndpoints: v.array(v.string()),
-});
 
 /**
  * Writes the state: each file in one step, and the public document last. It can be repeated, also after a kill.
@@ -118,7 +98,7 @@ export async function writeServiceState(folder: string, state: ServiceState): Pr
   await writeProves(folder, trust);
   const { policyDocument, clusterDocument, listen, apiServer, apiEndpoints, joinEndpoints } = rest;
   const { founding } = trust;
-  await writeDocument(folder, {
+  await writeStateDocument(folder, {
     version: founding === undefined ? 1 : 2,
     certificate: writePem("CERTIFICATE", certificate),
     caCertificate: writePem("CERTIFICATE", caCertificate),
@@ -153,16 +133,6 @@ async function writeKey(folder: string, keys: KeyPair): Promise<void> {
   await writeFileAtomic(join(folder, SERVICE_KEY_FILE), utf8(await privateKeyPem(keys)), { mode: KEY_MODE });
 }
 
-async function writeDocument(folder: string, document: v.InferInput<typeof stateSchema>): Promise<void> {
-  await writeListen(folder, document.listen);
-  const text = JSON.stringify(document, undefined, 2);
-  await writeFileAtomic(join(folder, SERVICE_STATE_FILE), utf8(`${text}\n`), { mode: STATE_MODE });
-}
-
-async function writeListen(folder: string, listen: string): Promise<void> {
-  await writeFileAtomic(join(folder, SERVICE_LISTEN_FILE), utf8(`${listen}\n`), { mode: STATE_MODE });
-}
-
 /**
  * Gives the service a new key and certificate, if its certificate has the subject of earlier versions, which signers
  * refuse, and the address of its own machine's API server, as a signer of today calls no other. Everything else of the
@@ -180,8 +150,7 @@ export async function replaceEarlierCertificate(
   apiServer: string,
   issue: (spki: Uint8Array) => Promise<Certificate>,
 ): Promise<boolean> {
-  const path = join(folder, SERVICE_STATE_FILE);
-  const document = parseState(await readFile(path, MAXIMUM_STATE_BYTES), path);
+  const document = await readStateDocument(folder);
   // A front of today reads where to listen from a file of its own.
   if (!await exists(join(folder, SERVICE_LISTEN_FILE))) await writeListen(folder, document.listen);
   const { subject } = readCertificate(readPem(document.certificate, "CERTIFICATE", "certificate"), "certificate");
@@ -189,7 +158,7 @@ export async function replaceEarlierCertificate(
   const keys = await generateKeyPair("p-256");
   const { der } = await issue(keys.spki);
   await writeKey(folder, keys);
-  await writeDocument(folder, { ...document, apiServer, certificate: writePem("CERTIFICATE", der) });
+  await writeStateDocument(folder, { ...document, apiServer, certificate: writePem("CERTIFICATE", der) });
   return true;
 }
 
@@ -213,8 +182,7 @@ export async function readServiceState(
   now: Date,
   keyPath: string = join(folder, SERVICE_KEY_FILE),
 ): Promise<ServiceState> {
-  const path = join(folder, SERVICE_STATE_FILE);
-  const document = parseState(await readFile(path, MAXIMUM_STATE_BYTES), path);
+  const document = await readStateDocument(folder);
   const keys = await readPrivateKeyPem(fromUtf8(await readFile(keyPath, MAXIMUM_KEY_BYTES), keyPath), keyPath);
   const caCertificate = readPem(document.caCertificate, "CERTIFICATE", "caCertificate");
   const clusterId = await clusterIdOf(readCertificate(caCertificate, "caCertificate"));
@@ -227,7 +195,7 @@ export async function readServiceState(
   if (!equalBytes(certificate.spki, keys.spki)) {
     throw new BootstrapError(
       "precondition/service-key",
-      `The key ${keyPath} is not that of the certificate in ${path}`,
+      `The key ${keyPath} is not that of the certificate in ${join(folder, SERVICE_STATE_FILE)}`,
       {
         details: { path: keyPath },
       },
@@ -255,8 +223,7 @@ export async function readServiceState(
  * @throws {BootstrapError} `malformed/service-state` with `key`, `system/file`.
  */
 export async function readPolicyDocument(folder: string): Promise<string> {
-  const path = join(folder, SERVICE_STATE_FILE);
-  return parseState(await readFile(path, MAXIMUM_STATE_BYTES), path).policyDocument;
+  return (await readStateDocument(folder)).policyDocument;
 }
 
 /**
@@ -265,8 +232,7 @@ export async function readPolicyDocument(folder: string): Promise<string> {
  * @throws {BootstrapError} `malformed/service-state` with `key`, `system/file`.
  */
 export async function readClusterDocument(folder: string): Promise<string> {
-  const path = join(folder, SERVICE_STATE_FILE);
-  return parseState(await readFile(path, MAXIMUM_STATE_BYTES), path).clusterDocument;
+  return (await readStateDocument(folder)).clusterDocument;
 }
 
 /**
@@ -303,23 +269,24 @@ async function readFounding(
   return founding;
 }
 
-function parseState(bytes: Uint8Array, path: string): v.InferOutput<typeof stateSchema> {
-  return readJson(bytes, {
-    schema: stateSchema,
-    maximumBytes: MAXIMUM_STATE_BYTES,
-    newest: 2,
-    error: (reason, key, cause) => malformed(path, key, reason, cause),
-  });
-}
-
-function malformed(path: string, key: string, reason: string, cause?: unknown): BootstrapError {
-  return new BootstrapError(
-    "malformed/service-state",
-    `Cannot use the join service's state ${path}: ${reason}`,
-    {
-      cause,
-      next: "Restore the file from a backup, or reset this node and let it join again: a member does not write it anew",
-      details: { path, key },
-    },
-  );
+/**
+ * Adds an operator's founding to those that the service shows, if it is not among them. The service must be started again.
+ *
+ * @param founding Of this cluster, by an operator that nodes of its trust part obey.
+ * @returns Whether it was added.
+ * @throws {BootstrapError} `refused/founding-operator`, `refused/founding-name`, `refused/founding-cluster-id`,
+ *   `refused/signature`; `malformed/service-state` with `key`, `system/file`.
+ */
+export async function addFounding(folder: string, founding: Founding): Promise<boolean> {
+  const document = await readStateDocument(folder);
+  const caCertificate = readPem(document.caCertificate, "CERTIFICATE", "caCertificate");
+  const clusterId = await clusterIdOf(readCertificate(caCertificate, "caCertificate"));
+  const { clusterName, foundings } = document;
+  const operatorKeys = document.operatorKeys.map((key) => fromBase64(key, "operatorKeys"));
+  await checkFounding(founding, { clusterName, clusterId, operatorKeys }, clusterId);
+  const operatorKey = base64(founding.operatorKey);
+  if (foundings.some((known) => known.operatorKey === operatorKey)) return false;
+  const added = { operatorKey, signature: base64(founding.signature) };
+  await writeStateDocument(folder, { ...document, foundings: [...foundings, added] });
+  return true;
 }

@@ -90,10 +90,14 @@ export const MALFORMED = {
     meaning: "What the founders' etcd has of their decision does not have its form.",
     remedy: OTHER_VERSION,
   },
-  "malformed/founding-file": {
+  "malformed/founder-file": {
     meaning: "The pledge or the roster of this founder, or what it would be made of, does not have its form.",
     remedy:
       "Run `bootstrapper reset` on this machine: it takes part as a new founder, or joins if the others have founded.",
+  },
+  "malformed/founding-file": {
+    meaning: "A file is not a founding file.",
+    remedy: "Make it with `bootstrapper node founding sign`.",
   },
   "malformed/hex": { meaning: "A text is not hexadecimal.", remedy: "Copy the value again." },
   "malformed/init-request": {

@@ -105,6 +105,10 @@ export const PRECONDITION = {
     meaning: "The configuration has evidence.variant none, so the node has no evidence to show.",
     remedy: "Configure a kind of evidence, or name an endorsement key of the TPM with `--ek-type`.",
   },
+  "precondition/no-join-service": {
+    meaning: "The machine has no join service.",
+    remedy: "Call the command on a control plane.",
+  },
   "precondition/no-such-node": {
     meaning: "The cluster has no node, record or removal of that name.",
     remedy: "Check the names with `kubectl get nodes`. If the node was removed before, nothing is left to do.",

@@ -19,6 +19,7 @@ import { decodeLockRecord } from "../../nodelock/record.ts";
 import { holdRecord } from "../../operator/cluster_records.ts";
 import { base64, utf8 } from "../../platform/bytes.ts";
 import { asBootstrapError } from "../../platform/errors.ts";
+import { readFoundingFile } from "../../protocol/founding_file.ts";
 import { KEPT_POLICY_FILE, KeptPolicy } from "../../service/kept_policy.ts";
 import { readServiceState, SERVICE_STATE_FILE } from "../../service/service_state.ts";
 
@@ -178,6 +179,15 @@ const FORMATS: readonly Format[] = [
     read: (text) => inFolder(SERVICE_STATE_FILE, text, (folder) => readServiceState(folder, new Date(0))),
     has: () => {},
     onlyLater: true,
+  },
+  {
+    name: "founding file",
+    versions: {
+      1: `{"kind":"bootstrapper founding","version":1,"clusterName":"demo","clusterId":"sha256:${ID}","operatorKey":` +
+        '"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIApKz0AB3e/kZrLjFfmIy9S2TKOV8mxoXf9dnrOXsmPv","signature":"AA=="}\n',
+    },
+    read: (text) => readFoundingFile(utf8(text), "it"),
+    has: has({ clusterName: "demo" }),
   },
   {
     name: "evidence file",

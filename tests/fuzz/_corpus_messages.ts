@@ -119,6 +119,7 @@ export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
   ] as const).map((message) =>
     JoinServerMessage.encode(structuredClone({ message }) as unknown as JoinServerMessage).finish()
   );
+  const founded = foundedScripts(joinServer, joinClient("control-plane", ZERO));
 
   const member = {
     ID: 2n ** 63n,
@@ -146,12 +147,16 @@ export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "join-service/control-plane.bin": writeScript(joinClient("control-plane", own)),
     "join-service/renewal.bin": writeScript(joinClient("worker", own, "renew")),
     "join-client/join.bin": writeScript(joinServer),
+    ...founded,
     "messages/init-request.bin": first(initClient, 2),
     "messages/result.bin": first(initServer, 3),
     "messages/join-request.bin": first(joinClient("worker", ZERO), 1),
     "messages/proposal.bin": first(joinServer, 0),
     "messages/members.bin": concat(
-      MemberListResponse.encode({ header: { clusterId: 1n, memberId: 2n }, members: [member] }).finish(),
+      MemberListResponse.encode({
+        header: { clusterId: 1n, memberId: 2n, revision: 3n, raftTerm: 4n },
+        members: [member],
+      }).finish(),
     ),
     "messages/challenge.bin": concat(
       ActivationChallenge.encode({ credentialBlob: ZERO, encryptedSecret: ZERO }).finish(),
@@ -168,6 +173,34 @@ export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
       initRequest,
       Founding.encode(founding).finish(),
     ]),
+  };
+}
+
+/** The same joins in a cluster that no operator founded. An empty signature or answer is filled in by the target. */
+export function foundedScripts(server: readonly Uint8Array[], client: readonly Uint8Array[]): CorpusFiles {
+  const [proposal, ...rest] = server.map((bytes) => JoinServerMessage.decode(bytes));
+  const [, request] = client.map((bytes) => JoinClientMessage.decode(bytes));
+  if (proposal?.message?.$case === "proposal") {
+    Object.assign(proposal.message.proposal, {
+      ...{ foundings: [], tokenFounding: EMPTY, evidence: { variant: "none", payload: ZERO } },
+    });
+  }
+  if (request?.message?.$case === "request") request.message.request.tokenSignature = EMPTY;
+  const activation: JoinServerMessage = { message: { $case: "activation", activation: { hmac: EMPTY } } };
+  const challenge = { credentialBlob: ZERO, encryptedSecret: ZERO };
+  const sent: readonly (JoinClientMessage | undefined)[] = [
+    { message: { $case: "hello", hello: { clientNonce: ZERO, wantsEvidence: true } } },
+    { message: { $case: "challenge", challenge } },
+    request,
+  ];
+  const shown = [proposal, activation, ...rest].flatMap((message) => message ?? []);
+  const hello: JoinClientMessage = { message: { $case: "hello", hello: { clientNonce: ZERO } } };
+  const encoded = (messages: readonly (JoinClientMessage | undefined)[]) =>
+    writeScript(messages.flatMap((message) => message ?? []).map((one) => JoinClientMessage.encode(one).finish()));
+  return {
+    "join-client-founded/join.bin": writeScript(shown.map((one) => JoinServerMessage.encode(one).finish())),
+    "join-service-founded/challenged.bin": encoded(sent),
+    "join-service-founded/unasked.bin": encoded([hello, request]),
   };
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { foundingFileText } from "../../protocol/founding_file.ts";
 import { writeEvidenceFile } from "../../attestation/evidence_file.ts";
 import { writeLog } from "../../attestation/eventlog/testing/event_logs.ts";
 import { decodePayload } from "../../attestation/kinds/tpm/payload.ts";
@@ -38,6 +39,7 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
   const identity = hex(await sha256(spkiOf(readPublicArea(decodePayload(payload).endorsementKey, "key").key)));
   return {
     "policy/example.yaml": await example("policy"),
+    "founding-file/demo.json": utf8(foundingFileText(await createFounding(operator, clusterId, "demo"))),
     "node-configuration/worker.yaml": await example("node-worker"),
     "node-configuration/control-plane.yaml": await example("node-control-plane"),
     "node-configuration/founding.yaml": await example("node-founding"),

@@ -9,6 +9,7 @@ import { confidentialTargets } from "./targets/confidential.ts";
 import { documentTargets } from "./targets/documents.ts";
 import { exchangeTargets } from "./targets/exchanges.ts";
 import { fileTargets } from "./targets/files.ts";
+import { foundedTargets } from "./targets/founded.ts";
 import { imageTargets } from "./targets/images.ts";
 import { messageTargets } from "./targets/messages.ts";
 import { relayTargets } from "./targets/relay.ts";
@@ -19,6 +20,7 @@ import type { FuzzTarget } from "./target.ts";
 export const TARGETS: readonly FuzzTarget[] = [
   ...messageTargets,
   ...exchangeTargets,
+  ...foundedTargets,
   ...relayTargets,
   ...certificateTargets,
   ...tpmTargets,

@@ -18,7 +18,6 @@ export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy>
   return Object.freeze<EvidenceKind<SnpPolicy>>({
     name: NAME,
     exclusive: "processor",
-    showsNoLock: true,
     registers: {
       names: "HOST_DATA",
       checks: ["snp-host-data"],
