@@ -1,13 +1,24 @@
 /**
- * Makes certificates and requests with pkijs. The project's own strict reader reads every result back.
+ * Makes certificates and requests. The project's own strict reader reads every result back.
  *
  * @module
  */
-import * as asn1js from "asn1js";
-import * as pkijs from "pkijs";
 import type { Bytes } from "../platform/bytes.ts";
-import { concat, copyOf, hex, randomBytes, sha256, u32be } from "../platform/bytes.ts";
-import { readDer } from "./der.ts";
+import { randomBytes, sha256, utf8 } from "../platform/bytes.ts";
+import { contextTag, readDer, TAG } from "./der.ts";
+import {
+  derAlgorithm,
+  derBits,
+  derBoolean,
+  derElement,
+  derNumber,
+  derOctets,
+  derOid,
+  derSequence,
+  derText,
+  derTime,
+  derUnsigned,
+} from "./der_writer.ts";
 import { EXTENSION, KEY_USAGES, type KeyUsage } from "./extensions.ts";
 import { type KeyPair, SIGN_ALGORITHMS } from "./keys.ts";
 import type { NameAttribute } from "./name.ts";
@@ -50,16 +61,22 @@ export interface Signer {
   readonly certificate?: Certificate;
 }
 
-const VERSION_3 = 2;
-/** The tag of a SEQUENCE, and from which length DER writes the number of the length's octets first (X.690, 8.1.3). */
-const SEQUENCE = 0x30;
-const LONG_FORM = 0x80;
+/** The versions as they are written: from 0 on (RFC 5280, 4.1.2.1; RFC 2986, 4.1). */
+const CERTIFICATE_VERSION_3 = 2;
+const REQUEST_VERSION_1 = 0;
 const SERIAL_BYTES = 16;
-const DNS_NAME = 2;
-const IP_ADDRESS = 7;
+/** RFC 7093, 2. */
+const KEY_IDENTIFIER_BYTES = 20;
+const VERSION = contextTag(0, "constructed");
+const EXTENSIONS = contextTag(3, "constructed");
+const ATTRIBUTES = contextTag(0, "constructed");
+/** The keyIdentifier of an AuthorityKeyIdentifier (RFC 5280, 4.2.1.1). */
+const KEY_IDENTIFIER = contextTag(0, "primitive");
+/** The choices of a GeneralName (RFC 5280, 4.2.1.6). */
+const DNS_NAME = contextTag(2, "primitive");
+const IP_ADDRESS = contextTag(7, "primitive");
 /** ecdsa-with-SHA256 (RFC 5758, 3.2). */
-const ECDSA_SHA_256 = "1.2.840.10045.4.3.2";
-const FIRST_YEAR_OF_GENERALIZED_TIME = 2050;
+const ECDSA_SHA_256 = derAlgorithm("1.2.840.10045.4.3.2");
 
 /** Makes and signs a certificate with a random serial number of 16 octets. */
 export async function mintCertificate(template: CertificateTemplate, signer: Signer): Promise<Certificate> {
@@ -69,135 +86,95 @@ export async function mintCertificate(template: CertificateTemplate, signer: Sig
 /** Makes a certificate with a random serial number of 16 octets, which is not signed yet. */
 export async function prepareCertificate(template: CertificateTemplate, signer: Signer): Promise<UnsignedCertificate> {
   const serialNumber = randomSerial();
-  const certificate = new pkijs.Certificate();
-  certificate.version = VERSION_3;
-  certificate.serialNumber = new asn1js.Integer({ valueHex: serialNumber.buffer });
-  certificate.signature = new pkijs.AlgorithmIdentifier({ algorithmId: ECDSA_SHA_256 });
-  certificate.subject = nameOf(template.subject);
-  certificate.issuer = signer.certificate === undefined
-    ? nameOf(template.subject)
-    : new pkijs.RelativeDistinguishedNames({ valueBeforeDecode: copyOf(signer.certificate.subject.der).buffer });
-  certificate.notBefore = timeOf(template.notBefore);
-  certificate.notAfter = timeOf(template.notAfter);
-  certificate.subjectPublicKeyInfo = new pkijs.PublicKeyInfo({ schema: parsed(template.spki) });
-  certificate.extensions = await extensionsOf(template, signer);
-  const tbs = new Uint8Array(certificate.encodeTBS().toBER());
+  const notAfter = wholeSecond(template.notAfter);
+  const subject = nameOf(template.subject);
+  const tbs = derSequence(
+    derElement(VERSION, derNumber(CERTIFICATE_VERSION_3)),
+    derUnsigned(serialNumber),
+    ECDSA_SHA_256,
+    signer.certificate?.subject.der ?? subject,
+    derSequence(derTime(wholeSecond(template.notBefore)), derTime(notAfter)),
+    subject,
+    template.spki,
+    derElement(EXTENSIONS, derSequence(...await extensionsOf(template, signer))),
+  );
   return {
     tbs,
     serialNumber,
-    notAfter: certificate.notAfter.value,
+    notAfter,
     sign: async () => readCertificate(await signedDer(tbs, signer.keys), "new certificate"),
   };
 }
 
-/** `SEQUENCE { tbs, ecdsa-with-SHA256, signature }` (RFC 5280, 4.1). */
-async function signedDer(tbs: Bytes, { privateKey }: KeyPair): Promise<Bytes> {
-  const raw = new Uint8Array(await crypto.subtle.sign(SIGN_ALGORITHMS["p-256"], privateKey, tbs));
-  const scalars = [raw.subarray(0, raw.length / 2), raw.subarray(raw.length / 2)].map((scalar) =>
-    asn1js.Integer.fromBigInt(BigInt(`0x${hex(scalar)}`))
-  );
-  const signature = new asn1js.Sequence({ value: scalars }).toBER();
-  const algorithm = new pkijs.AlgorithmIdentifier({ algorithmId: ECDSA_SHA_256 });
-  return sequence(tbs, algorithm.toSchema().toBER(), new asn1js.BitString({ valueHex: signature }).toBER());
-}
-
-/**
- * A DER SEQUENCE of elements that are encoded already. asn1js would parse them to write them again.
- *
- * @throws RangeError for 64 KiB and more, which no certificate has.
- */
-function sequence(...elements: readonly (Bytes | ArrayBuffer)[]): Bytes {
-  const content = concat(...elements.map((element) => new Uint8Array(element)));
-  if (content.length > 0xffff) throw new RangeError("Cannot write a sequence of more than 65,535 octets");
-  const length = content.length < LONG_FORM ? [] : [...u32be(content.length)].slice(content.length < 256 ? 3 : 2);
-  const first = length.length === 0 ? content.length : LONG_FORM | length.length;
-  return concat(Uint8Array.of(SEQUENCE, first, ...length), content);
-}
-
-/** Makes and signs a PKCS#10 request without attributes. */
+/** Makes and signs a PKCS#10 request without attributes. The key is a P-256 key. */
 export async function mintRequest(subject: readonly NameAttribute[], keys: KeyPair): Promise<Bytes> {
-  const request = new pkijs.CertificationRequest();
-  request.version = 0;
-  request.subject = nameOf(subject);
-  request.subjectPublicKeyInfo = new pkijs.PublicKeyInfo({ schema: parsed(keys.spki) });
-  request.attributes = [];
-  await request.sign(keys.privateKey, "SHA-256", cryptoEngine());
-  return new Uint8Array(request.toSchema(true).toBER());
+  const info = derSequence(derNumber(REQUEST_VERSION_1), nameOf(subject), keys.spki, derElement(ATTRIBUTES));
+  return await signedDer(info, keys);
 }
 
-function cryptoEngine(): pkijs.CryptoEngine {
-  return new pkijs.CryptoEngine({ name: "webcrypto", crypto });
+/** `SEQUENCE { signed, ecdsa-with-SHA256, signature }` (RFC 5280, 4.1; RFC 2986, 4.2). */
+async function signedDer(signed: Bytes, { privateKey }: KeyPair): Promise<Bytes> {
+  const raw = new Uint8Array(await crypto.subtle.sign(SIGN_ALGORITHMS["p-256"], privateKey, signed));
+  const [r, s] = [raw.subarray(0, raw.length / 2), raw.subarray(raw.length / 2)];
+  return derSequence(signed, ECDSA_SHA_256, derBits(derSequence(derUnsigned(r), derUnsigned(s))));
 }
 
-async function extensionsOf(template: CertificateTemplate, signer: Signer): Promise<pkijs.Extension[]> {
-  const constraints = new pkijs.BasicConstraints(template.isCa ? { cA: true } : {});
-  const authorityKey = new pkijs.AuthorityKeyIdentifier({
-    keyIdentifier: new asn1js.OctetString({ valueHex: await keyIdentifier(signer.keys.spki) }),
-  });
-  const subjectKey = new asn1js.OctetString({ valueHex: await keyIdentifier(template.spki) });
+async function extensionsOf(template: CertificateTemplate, signer: Signer): Promise<Bytes[]> {
+  const { isCa, keyUsage, extKeyUsage } = template;
   const names = alternativeNames(template);
+  const isSelfSigned = signer.certificate === undefined;
   return [
-    extension(EXTENSION.keyUsage, true, keyUsageBits(template.keyUsage)),
-    ...(template.extKeyUsage.length === 0 ? [] : [
+    extension(EXTENSION.keyUsage, true, keyUsageBits(keyUsage)),
+    ...(extKeyUsage.length === 0 ? [] : [
+      extension(EXTENSION.extKeyUsage, false, derSequence(...extKeyUsage.map(derOid))),
+    ]),
+    extension(EXTENSION.basicConstraints, true, derSequence(...(isCa ? [derBoolean(true)] : []))),
+    extension(EXTENSION.subjectKeyIdentifier, false, derOctets(await keyIdentifier(template.spki))),
+    ...(isSelfSigned ? [] : [
       extension(
-        EXTENSION.extKeyUsage,
+        EXTENSION.authorityKeyIdentifier,
         false,
-        new pkijs.ExtKeyUsage({ keyPurposes: [...template.extKeyUsage] }).toSchema(),
+        derSequence(derElement(KEY_IDENTIFIER, await keyIdentifier(signer.keys.spki))),
       ),
     ]),
-    extension(EXTENSION.basicConstraints, true, constraints.toSchema()),
-    extension(EXTENSION.subjectKeyIdentifier, false, subjectKey),
-    ...(signer.certificate === undefined
-      ? []
-      : [extension(EXTENSION.authorityKeyIdentifier, false, authorityKey.toSchema())]),
-    ...(names.length === 0
-      ? []
-      : [extension(EXTENSION.subjectAltName, false, new pkijs.GeneralNames({ names }).toSchema())]),
+    ...(names.length === 0 ? [] : [extension(EXTENSION.subjectAltName, false, derSequence(...names))]),
   ];
 }
 
-function alternativeNames({ dnsNames, addresses = [] }: CertificateTemplate): pkijs.GeneralName[] {
+function alternativeNames({ dnsNames, addresses = [] }: CertificateTemplate): Bytes[] {
   return [
-    ...dnsNames.map((value) => new pkijs.GeneralName({ type: DNS_NAME, value })),
-    ...addresses.map((address) =>
-      new pkijs.GeneralName({ type: IP_ADDRESS, value: new asn1js.OctetString({ valueHex: copyOf(address).buffer }) })
-    ),
+    ...dnsNames.map((name) => derElement(DNS_NAME, utf8(name))),
+    ...addresses.map((address) => derElement(IP_ADDRESS, address)),
   ];
 }
 
-function extension(extnID: string, critical: boolean, value: asn1js.BaseBlock): pkijs.Extension {
-  return new pkijs.Extension({ extnID, critical, extnValue: value.toBER() });
+/** DER leaves out the default, FALSE. */
+function extension(oid: string, isCritical: boolean, value: Bytes): Bytes {
+  return derSequence(derOid(oid), ...(isCritical ? [derBoolean(true)] : []), derOctets(value));
 }
 
 /** Method 1 of RFC 7093, 2: the leftmost 160 bits of the SHA-256 of the key's bits. */
-async function keyIdentifier(spki: Uint8Array): Promise<ArrayBuffer> {
+async function keyIdentifier(spki: Uint8Array): Promise<Bytes> {
   const reader = readDer(spki, "SPKI").inside();
   reader.element();
-  return (await sha256(reader.octetBits())).slice(0, 20).buffer;
+  return (await sha256(reader.octetBits())).slice(0, KEY_IDENTIFIER_BYTES);
 }
 
-function keyUsageBits(usages: readonly KeyUsage[]): asn1js.BitString {
+function keyUsageBits(usages: readonly KeyUsage[]): Bytes {
   const octet = usages.reduce((bits, usage) => bits | 0x80 >> KEY_USAGES.indexOf(usage), 0);
-  return new asn1js.BitString({
-    valueHex: Uint8Array.of(octet).buffer,
-    // DER ends a string of named bits at the last bit that is set.
-    unusedBits: 31 - Math.clz32(octet & -octet),
-  });
+  // DER ends a string of named bits at the last bit that is set.
+  return derBits(Uint8Array.of(octet), 31 - Math.clz32(octet & -octet));
 }
 
-/** One RDN per attribute. From a plain list, pkijs would make one RDN with all attributes, unsorted. */
-function nameOf(attributes: readonly NameAttribute[]): pkijs.RelativeDistinguishedNames {
-  const rdns = attributes.map(({ oid, value }) => {
-    const type = new asn1js.ObjectIdentifier({ value: oid });
-    const attribute = new asn1js.Sequence({ value: [type, new asn1js.Utf8String({ value })] });
-    return new asn1js.Set({ value: [attribute] });
-  });
-  return new pkijs.RelativeDistinguishedNames({ valueBeforeDecode: new asn1js.Sequence({ value: rdns }).toBER() });
+/** One RDN per attribute. */
+function nameOf(attributes: readonly NameAttribute[]): Bytes {
+  return derSequence(
+    ...attributes.map(({ oid, value }) => derElement(TAG.set, derSequence(derOid(oid), derText(value)))),
+  );
 }
 
-function timeOf(date: Date): pkijs.Time {
-  const value = new Date(Math.floor(date.getTime() / 1000) * 1000);
-  return new pkijs.Time({ type: value.getUTCFullYear() < FIRST_YEAR_OF_GENERALIZED_TIME ? 0 : 1, value });
+function wholeSecond(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000);
 }
 
 /** A positive serial number of constant length: its first octet is 40 to 7F. */
@@ -205,8 +182,4 @@ function randomSerial(): Bytes {
   const serial = randomBytes(SERIAL_BYTES);
   serial[0] = (serial[0] ?? 0) & 0x3f | 0x40;
   return serial;
-}
-
-function parsed(der: Uint8Array): asn1js.AsnType {
-  return asn1js.fromBER(copyOf(der)).result;
 }

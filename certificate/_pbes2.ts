@@ -5,12 +5,12 @@
  * @module
  */
 import { scrypt } from "node:crypto";
-import * as asn1js from "asn1js";
 import type { Bytes } from "../platform/bytes.ts";
 import { copyOf, hex, randomBytes, utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { DerReader } from "./der.ts";
 import { derError, readDer, TAG } from "./der.ts";
+import { derAlgorithm, derNumber, derOctets, derSequence } from "./der_writer.ts";
 
 const OID = Object.freeze({
   pbes2: "1.2.840.113549.1.5.13",
@@ -51,21 +51,11 @@ export async function encryptPrivateKey(pkcs8: Bytes, passphrase: string): Promi
   const salt = randomBytes(SALT_BYTES);
   const iv = randomBytes(IV_BYTES);
   const key = await deriveKey(passphrase, { salt, ...SCRYPT }, "encrypt");
-  const encrypted = await crypto.subtle.encrypt({ name: "AES-CBC", iv }, key, pkcs8);
+  const encrypted = new Uint8Array(await crypto.subtle.encrypt({ name: "AES-CBC", iv }, key, pkcs8));
   const numbers = [SCRYPT.cost, SCRYPT.blockSize, SCRYPT.parallelization, KEY_BYTES];
-  const kdf = algorithm(
-    OID.scrypt,
-    new asn1js.Sequence({
-      value: [
-        new asn1js.OctetString({ valueHex: salt.buffer }),
-        ...numbers.map((value) => new asn1js.Integer({ value })),
-      ],
-    }),
-  );
-  const cipher = algorithm(OID.aes256Cbc, new asn1js.OctetString({ valueHex: iv.buffer }));
-  const scheme = algorithm(OID.pbes2, new asn1js.Sequence({ value: [kdf, cipher] }));
-  const info = new asn1js.Sequence({ value: [scheme, new asn1js.OctetString({ valueHex: encrypted })] });
-  return new Uint8Array(info.toBER());
+  const kdf = derAlgorithm(OID.scrypt, derSequence(derOctets(salt), ...numbers.map(derNumber)));
+  const cipher = derAlgorithm(OID.aes256Cbc, derOctets(iv));
+  return derSequence(derAlgorithm(OID.pbes2, derSequence(kdf, cipher)), derOctets(encrypted));
 }
 
 /**
@@ -164,8 +154,4 @@ function expectOid(reader: DerReader, oid: string, what: string): void {
 
 function suiteError(what: string): BootstrapError {
   return derError(what, "it is not encrypted with PBES2, AES-256-CBC, and scrypt or PBKDF2 with HMAC-SHA-256");
-}
-
-function algorithm(oid: string, parameters: asn1js.Sequence | asn1js.OctetString | asn1js.Null): asn1js.Sequence {
-  return new asn1js.Sequence({ value: [new asn1js.ObjectIdentifier({ value: oid }), parameters] });
 }

@@ -91,6 +91,8 @@ export function issueClientCertificate(
     subject: request.subject,
     spki,
     ...validity(ca, request.lifetimeMs, now),
+    // As kubeadm does. The clocks agreed when the CA was made, and this machine's may have jumped ahead since.
+    notBefore: ca.certificate.notBefore,
     isCa: false,
     keyUsage: ["digitalSignature"],
     extKeyUsage: [EXT_KEY_USAGE.clientAuth],

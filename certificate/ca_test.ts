@@ -72,6 +72,18 @@ Deno.test("issueClientCertificate() issues for exactly the given key and subject
   }
 });
 
+Deno.test("issueClientCertificate() issues what is valid at once, although this machine's clock has jumped ahead", async () => {
+  const ca = await createCertificateAuthority(now);
+  const { spki } = await generateKeyPair("p-256");
+  const ahead = new Date(now.getTime() + 3 * 3600_000);
+  const certificate = await issueClientCertificate(
+    ca,
+    { spki, subject: nodeSubject("one"), lifetimeMs: 600_000 },
+    ahead,
+  );
+  assert.deepEqual(certificate.notBefore, ca.certificate.notBefore);
+});
+
 Deno.test("issueClientCertificate() never issues a certificate that outlives the CA", async () => {
   const ca = await createCertificateAuthority(now);
   const { spki } = await generateKeyPair("p-256");

@@ -30,11 +30,13 @@ export function createNodeCsr(keys: KeyPair, nodeName: string): Promise<Bytes> {
  * extensions.
  *
  * @param der The request, at most {@linkcode MAXIMUM_CSR_BYTES}.
+ * @param provenKey The SPKI of a key that has signed something which names this request: the request's own signature, if
+ *   it is for exactly this key, would prove nothing more, and is not verified. Default: none.
  * @throws {BootstrapError} `malformed/der`, `refused/csr-attributes`, `refused/csr-signature`,
  *   `refused/signature-algorithm`, `refused/key-type`, `malformed/public-key`.
  */
-export async function readCsr(der: Uint8Array): Promise<CertificateRequest> {
-  const { attributes, ...csr } = await readSignedRequest(der, "CSR");
+export async function readCsr(der: Uint8Array, provenKey?: Uint8Array): Promise<CertificateRequest> {
+  const { attributes, ...csr } = await readSignedRequest(der, "CSR", provenKey);
   if (attributes.length > 0) {
     const seen = `${attributes.length} bytes of attributes`;
     throw refusal("csr-attributes", "A CSR asks for more than its subject", "no attributes", seen);

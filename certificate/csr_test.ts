@@ -96,6 +96,13 @@ Deno.test("readCsr() refuses a request when another key signed it", async () => 
   await assertRefused(() => readCsr(der), "refused/csr-signature");
 });
 
+Deno.test("readCsr() does not verify a request again when it is for exactly the proven key", async () => {
+  const [keys, other] = [await generateKeyPair("p-256"), await generateKeyPair("p-256")];
+  const der = await mintRequest(nodeSubject("one"), { ...other, spki: keys.spki });
+  assert.deepEqual((await readCsr(der, keys.spki)).spki, keys.spki);
+  await assertRefused(() => readCsr(der, other.spki), "refused/csr-signature");
+});
+
 Deno.test("readCsr() refuses a request when any bit is flipped", async () => {
   const keys = await generateKeyPair("p-256");
   for (const { flipped, at } of bitFlips(await createNodeCsr(keys, "one"))) {

@@ -4,6 +4,11 @@ import { HEADER_BYTES } from "./relay_frames.ts";
 
 /** Frames of this length or less are not counted in a total: the connection itself costs as much. */
 const UNCOUNTED_BYTES = 256;
+/**
+ * How many bytes are read ahead: a header mostly comes with its frame, and small frames come together. They are few for
+ * each connection, and not counted in a total.
+ */
+const AHEAD_BYTES = 1024;
 /** How long the other end may take to accept a frame, milliseconds. */
 const WRITE_DEADLINE_MS = 15_000;
 
@@ -52,6 +57,10 @@ export class FrameConnection<Incoming, Outgoing> implements Disposable {
   #writing: Promise<void> = Promise.resolve();
   #held = 0;
   #isClosed = false;
+  /** What was read ahead and is not used yet: from `#used` to `#filled`. */
+  readonly #ahead = new Uint8Array(AHEAD_BYTES);
+  #used = 0;
+  #filled = 0;
 
   /** Takes over a connection. */
   constructor(parts: FrameConnectionParts<Incoming, Outgoing>) {
@@ -114,17 +123,32 @@ export class FrameConnection<Incoming, Outgoing> implements Disposable {
 
   async #read(length: number): Promise<Uint8Array | undefined> {
     const bytes = new Uint8Array(length);
-    for (let filled = 0; filled < length;) {
-      let count: number | null;
-      try {
-        count = await this.#parts.conn.read(bytes.subarray(filled));
-      } catch {
-        return undefined;
-      }
-      if (count === null) return undefined;
-      filled += count;
+    for (let filled = this.#takeAhead(bytes); filled < length;) {
+      const rest = bytes.subarray(filled);
+      const isLong = rest.length >= AHEAD_BYTES;
+      const count = await this.#readInto(isLong ? rest : this.#ahead);
+      if (count === undefined) return undefined;
+      if (!isLong) [this.#used, this.#filled] = [0, count];
+      filled += isLong ? count : this.#takeAhead(rest);
     }
     return bytes;
+  }
+
+  /** Fills bytes from what was read ahead, and returns how many. */
+  #takeAhead(bytes: Uint8Array): number {
+    const taken = this.#ahead.subarray(this.#used, Math.min(this.#filled, this.#used + bytes.length));
+    bytes.set(taken);
+    this.#used += taken.length;
+    return taken.length;
+  }
+
+  /** Reads what is there. Returns how many bytes; `undefined` at the end. */
+  async #readInto(bytes: Uint8Array): Promise<number | undefined> {
+    try {
+      return await this.#parts.conn.read(bytes) ?? undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   async #write(bytes: Uint8Array): Promise<void> {

@@ -28,11 +28,34 @@ const completeSchema = v.strictObject({
 const leaderSchema = v.strictObject({ key: digest, instance: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)) });
 
 /** Who founds, in which epoch. */
-export type DecisionRecord = v.InferOutput<typeof decisionSchema>;
+export interface DecisionRecord {
+  /** From 1. */
+  readonly epoch: number;
+  /** The founder's identity, 64 hexadecimal digits. */
+  readonly identity: string;
+  /** H(SPKI) of the founder's key, 64 hexadecimal digits. */
+  readonly key: string;
+  /** `sha256:` and 64 hexadecimal digits. */
+  readonly clusterId: string;
+}
+
 /** The cluster that is founded. */
-export type CompleteRecord = v.InferOutput<typeof completeSchema>;
+export interface CompleteRecord {
+  /** Of the decision. */
+  readonly epoch: number;
+  /** `sha256:` and 64 hexadecimal digits. */
+  readonly clusterId: string;
+  /** Where joiners find it, `host:port`. */
+  readonly endpoints: readonly string[];
+}
+
 /** Who leads: a process of a founder. */
-export type LeaderRecord = v.InferOutput<typeof leaderSchema>;
+export interface LeaderRecord {
+  /** H(SPKI) of the founder's key, 64 hexadecimal digits. */
+  readonly key: string;
+  /** Random for each process, 32 hexadecimal digits. */
+  readonly instance: string;
+}
 
 /** Encodes a value. */
 export function encodeRecord(record: DecisionRecord | CompleteRecord | LeaderRecord | { reason: string }): Bytes {

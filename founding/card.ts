@@ -49,6 +49,7 @@ export interface Card {
 
 /** The largest card, bytes. */
 export const MAXIMUM_CARD_BYTES = 65_536;
+/** The length of an instance. */
 export const INSTANCE_BYTES = 16;
 /** More founders than a cluster may have, so that all can name those that are too many. */
 export const MAXIMUM_VIEW_ENTRIES = 24;
@@ -85,7 +86,8 @@ export async function readCard(bytes: Uint8Array): Promise<Card> {
   if (bytes.length > MAXIMUM_CARD_BYTES) throw malformed("card", `it is larger than ${MAXIMUM_CARD_BYTES} bytes`);
   let card: FounderCard;
   try {
-    card = FounderCard.decode(bytes);
+    // A copy: what is read refers to its bytes, and a stream's buffer is larger.
+    card = FounderCard.decode(copyOf(bytes));
   } catch (cause) {
     throw malformed("card", "it is no FounderCard", cause);
   }

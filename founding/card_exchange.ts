@@ -17,6 +17,7 @@ const SETTLE_MS = 20;
 
 /** One end of a stream between founders that know each other. */
 export interface CardStream {
+  /** Sends the next card. */
   send(card: Bytes): Promise<void>;
   /** Waits for the next card, and gives up on a silent peer. */
   receive(): Promise<Uint8Array>;

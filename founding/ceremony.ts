@@ -3,12 +3,15 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
+import { exists } from "../platform/files.ts";
 import { CEREMONY_TIMES, type CeremonyEnd, type CeremonyParts, type Waiting } from "./ceremony_parts.ts";
 import { Deciding } from "./deciding.ts";
 import { EtcdProcess } from "./etcd_process.ts";
 import { removeFounder } from "./leaving.ts";
 import { fixRoster } from "./pledging.ts";
+import { ROSTER_FILE } from "./roster.ts";
 import { Waits } from "./waits.ts";
 
 /** Takes part in a founding, from wherever an earlier run of the program left it. */
@@ -35,7 +38,8 @@ export class FoundingCeremony {
    */
   async run(signal: AbortSignal): Promise<CeremonyEnd> {
     const { folder, launcher, clock, log, random, raftTimes, times = CEREMONY_TIMES } = this.#parts;
-    this.#parts.effects.openJoin({ kind: "any" });
+    const wasFixed = await exists(join(folder, ROSTER_FILE));
+    this.#parts.effects.openJoin({ kind: wasFixed ? "hold" : "any" });
     const roster = await fixRoster({ ...this.#parts, waits: this.#waits, pollMs: times.pollMs }, signal);
     const etcd = new EtcdProcess({
       ...{ folder, roster, launcher, clock, log, random },

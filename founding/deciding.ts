@@ -110,8 +110,9 @@ export class Deciding {
   }
 
   async #step(signal: AbortSignal): Promise<CeremonyEnd | "soon" | "later"> {
-    const own = await this.#own.facts();
+    let own: OwnFacts | undefined;
     try {
+      own = await this.#own.facts();
       if (own.completed !== undefined && !own.isServing) {
         await this.#own.serve(own.completed, signal);
         return "soon";
@@ -122,7 +123,8 @@ export class Deciding {
       signal.throwIfAborted();
       this.#endure(asBootstrapError(thrown), own);
       // The others may have left already, and etcd with them.
-      return mayLeave(own, this.#stays(own), this.#parts.times) ? { kind: "left" } : "later";
+      const isOver = own !== undefined && mayLeave(own, this.#stays(own), this.#parts.times);
+      return isOver ? { kind: "left" } : "later";
     }
   }
 
@@ -147,7 +149,9 @@ export class Deciding {
     const { waits } = this.#parts;
     if (own.lock?.owner !== "init" && view.complete === undefined) this.#openJoin({ kind: "hold" });
     const saysItself = ["wait", "superseded", "join"].includes(move.kind);
-    if (!saysItself) waits.set(own.isMember ? "leaving" : "deciding", DOING[move.kind] ?? `this node: ${move.kind}`, []);
+    if (!saysItself) {
+      waits.set(own.isMember ? "leaving" : "deciding", DOING[move.kind] ?? `this node: ${move.kind}`, []);
+    }
     switch (move.kind) {
       case "wait":
         waits.set(own.isMember ? "leaving" : "deciding", move.what, this.#namesOf(move.from));
@@ -210,14 +214,14 @@ export class Deciding {
   }
 
   /** etcd does not answer, or an effect failed: it waits where it is, and tries again. */
-  #endure(error: BootstrapError, own: OwnFacts): void {
+  #endure(error: BootstrapError, own: OwnFacts | undefined): void {
     const { clock, times, waits, log, seen, etcd, roster: { self } } = this.#parts;
     if (error.message !== this.#loggedError) log.event("warn", "founding-step-failed", errorFields(error));
     this.#loggedError = error.message;
     const isSilent = clock.monotonicMs() - this.#answeredMs >= times.noLeaderMs;
-    if (isSilent && own.lock === undefined) this.#openJoin({ kind: "any" });
+    if (isSilent && own !== undefined && own.lock === undefined) this.#openJoin({ kind: "any" });
     const cause = etcd.lastError ?? error;
-    const from = etcd.lastError === undefined ? seen().absent : [self.name];
+    const from = etcd.lastError === undefined ? seen().absent.toSorted() : [self.name];
     waits.set("deciding", "the founders' etcd, or a step", from, cause);
   }
 
@@ -250,6 +254,6 @@ export class Deciding {
 
   #namesOf(keys: readonly string[]): string[] {
     const { founders } = this.#parts.roster;
-    return keys.map((key) => founders.find((founder) => founder.key === key)?.name ?? key);
+    return keys.map((key) => founders.find((founder) => founder.key === key)?.name ?? key).toSorted();
   }
 }

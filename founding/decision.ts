@@ -20,7 +20,7 @@ import {
 } from "./_records.ts";
 import type { EtcdCondition, EtcdPut, EtcdSnapshot, FounderStore } from "./etcd_client.ts";
 
-export type { CompleteRecord, DecisionRecord } from "./_records.ts";
+export type { CompleteRecord, DecisionRecord, LeaderRecord } from "./_records.ts";
 
 /** A decision, and the revision by which it is known. */
 export interface SeenDecision extends DecisionRecord {

@@ -138,9 +138,14 @@ class DialLoop {
       ...{ clock, random, signal: left, backOff: backOffOf },
       isRetriable: () => true,
       onFailedTry: ({ error }) => {
-        if (error.code === "aborted/founder-met") return;
-        this.#note({ error }, error.code !== last);
+        if (error.code === "aborted/founder-met") {
+          // The founder is heard, so what failed here before is over.
+          if (last !== "") this.#note({});
+          last = "";
+          return;
+        }
         if (error.code !== last) {
+          this.#note({ error });
           log.event(error.code === "conflict/self-dial" ? "info" : "warn", "founder-not-met", {
             ...errorFields(error),
             endpoint: this.#endpoint,
@@ -169,12 +174,12 @@ class DialLoop {
     const { name, address } = met.entry;
     log.event("info", "founder-met", { endpoint: this.#endpoint, name, address, identity: met.entry.identity });
     this.#isMet = true;
-    this.#note({ met: name }, true);
+    this.#note({ met: name });
     try {
       return await converse(met, dialled.exchange);
     } finally {
       this.#isMet = false;
-      this.#note({}, true);
+      this.#note({});
     }
   }
 
@@ -189,9 +194,8 @@ class DialLoop {
     return this.#hasYielded;
   }
 
-  #note(state: Pick<DialState, "met" | "error">, isNew: boolean): void {
+  #note(state: Pick<DialState, "met" | "error">): void {
     const { clock, onChange } = this.#options;
-    if (!isNew) return;
     this.#dials.set(this, { endpoint: this.#endpoint, sinceMs: clock.monotonicMs(), ...state });
     onChange();
   }

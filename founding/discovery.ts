@@ -21,7 +21,8 @@ export const MAXIMUM_ADDRESSES = 64;
 export type Resolve = (name: string) => Promise<readonly string[]>;
 
 /** Resolves as the rest of the machine does. */
-export const systemResolve: Resolve = async (name) => (await lookup(name, { all: true })).map(({ address }) => address);
+export const systemResolve: Resolve = async (name): Promise<readonly string[]> =>
+  (await lookup(name, { all: true })).map(({ address }) => address);
 
 /** What discovery works with. */
 export interface DiscoveryOptions {

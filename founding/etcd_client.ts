@@ -86,6 +86,7 @@ export class EtcdClient implements FounderStore {
     this.#parts = parts;
   }
 
+  /** Reads all keys, linearizably. */
   async read(signal: AbortSignal): Promise<EtcdSnapshot> {
     const range = { key: utf8(PREFIX), rangeEnd: END };
     const { header, kvs } = await this.#call("Range", KVService.range, range, signal);
@@ -95,6 +96,7 @@ export class EtcdClient implements FounderStore {
     return { raftTerm: header?.raftTerm ?? 0n, values: new Map(values) };
   }
 
+  /** Puts one key if all conditions hold. Returns whether they did. */
   async transact(conditions: readonly EtcdCondition[], put: EtcdPut, signal: AbortSignal): Promise<boolean> {
     const { key, value, lease = 0n } = put;
     const request = {
@@ -106,15 +108,18 @@ export class EtcdClient implements FounderStore {
     return (await this.#call("Txn", KVService.txn, request, signal)).succeeded;
   }
 
+  /** Makes a lease. */
   async grant(ttlSeconds: number, signal: AbortSignal): Promise<bigint> {
     const request = { TTL: BigInt(ttlSeconds), ID: 0n };
     return (await this.#call("LeaseGrant", LeaseService.leaseGrant, request, signal)).ID;
   }
 
+  /** Renews a lease. Returns `false` if it has ended. */
   async keepAlive(lease: bigint, signal: AbortSignal): Promise<boolean> {
     return (await this.#call("LeaseKeepAlive", LeaseService.leaseKeepAlive, { ID: lease }, signal)).TTL > 0n;
   }
 
+  /** Ends a lease, and removes its keys. */
   async revoke(lease: bigint, signal: AbortSignal): Promise<void> {
     await this.#call("LeaseRevoke", LeaseService.leaseRevoke, { ID: lease }, signal);
   }

@@ -26,7 +26,11 @@ export interface FounderKey {
 }
 
 /** The names of the files in the founder's folder. */
-export const FOUNDER_FILES = Object.freeze({ key: "key.pem", certificate: "certificate.pem", pledge: "pledge" });
+export const FOUNDER_FILES: Readonly<Record<"key" | "certificate" | "pledge", string>> = Object.freeze({
+  key: "key.pem",
+  certificate: "certificate.pem",
+  pledge: "pledge",
+});
 
 /** Whether a machine takes part in a founding: it has F, which goes when it leaves. */
 export function isFounder(folder: string): Promise<boolean> {

@@ -124,12 +124,20 @@ export class FounderMeeting {
   /**
    * Prepares a meeting.
    *
-   * @throws {BootstrapError} `internal/argument` if token or attestation do not fit the trust part; what the issuer
-   *   throws.
+   * @throws {BootstrapError} `precondition/founder-key` if this machine has pledged under another name, address or
+   *   identity; `internal/argument` if token or attestation do not fit the trust part; what the issuer throws.
    */
   static async create(options: FounderMeetingOptions): Promise<FounderMeeting> {
-    const { self, key: { certificate }, attestation, trust } = options;
+    const { self, key: { certificate }, attestation, trust, pledged } = options;
     const entry = await ownEntry(self, certificate, attestation?.issuer);
+    if (pledged !== undefined && !pledged.some((one) => sameEntry(one, entry))) {
+      const message =
+        `This machine has pledged to a roster in which ${self.name} (${self.address}) is not as it is now`;
+      throw new BootstrapError("precondition/founder-key", message, {
+        next:
+          "Give the machine its earlier name, founding.address and TPM, or run `bootstrapper reset` on every founder",
+      });
+    }
     const digests = { key: await keyDigestOf(entry), trust: await trustDigest(trust) };
     return new FounderMeeting(options, entry, digests);
   }

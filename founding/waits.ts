@@ -22,6 +22,7 @@ export class Waits {
   #now: Waiting | undefined;
   #saidMs: number;
 
+  /** Waits for nothing yet. */
   constructor(parts: WaitsParts) {
     this.#parts = parts;
     this.#saidMs = parts.clock.monotonicMs();

@@ -120,7 +120,9 @@ export async function proposeAndAuthorise(
   const serverNonce = randomBytes(NONCE_BYTES);
   const a1 = await initA1({ binding: exchange.binding, clientNonce, serverNonce, operatorKey, clusterId });
   const evidence = await issuer.issue(a1);
-  const proposal = { serverNonce, clusterId, evidence, clusterName: trust.clusterName, nodeAddress };
+  // After the evidence, which may take seconds.
+  const timeMs = BigInt(clock.now().getTime());
+  const proposal = { serverNonce, clusterId, evidence, clusterName: trust.clusterName, nodeAddress, timeMs };
   await exchange.send({ message: { $case: "proposal", proposal } });
 
   if (issuer.isChallenged) {

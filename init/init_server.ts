@@ -17,6 +17,7 @@ import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
+import { retry } from "../platform/retry.ts";
 import { sign } from "../protocol/signature.ts";
 import { answerStatement } from "../protocol/transcript.ts";
 import { InitResult } from "../proto/gen/bootstrapper.ts";
@@ -68,6 +69,9 @@ export interface InitServerDependencies extends ExchangeDependencies {
   onListening?(port: number): void;
 }
 
+/** The pauses between tries to listen, of a node that is locked: another program may have the port. */
+const LISTEN_BACK_OFF = { firstMs: 5_000, factor: 2, longestMs: 60_000, jitter: 0.2 } as const;
+
 /** An init that is locked. It continues whether or not a caller listens. */
 interface Operation {
   readonly staged: StagedInit;
@@ -118,27 +122,34 @@ export class InitServer {
     const stopped = Promise.withResolvers<never>();
     stopped.promise.catch(() => {});
     using _stopping = onAbort(signal, () => stopped.reject(signal.reason));
-    const server = await this.#listenIfPossible(signal);
+    const ended = new AbortController();
+    const isLocked = this.#operation !== undefined;
+    const listening = isLocked ? this.#listenAtLast(signal, ended.signal) : Promise.resolve(await this.#listen(signal));
     try {
-      if (server !== undefined) onListening?.(server.port);
-      const end = new AbortController();
-      try {
-        await Promise.race([this.#untilOver(clock, end.signal), this.#failed.promise, stopped.promise]);
-      } finally {
-        end.abort();
-      }
+      listening.then((server) => server === undefined ? undefined : onListening?.(server.port));
+      await Promise.race([this.#untilOver(clock, ended.signal), this.#failed.promise, stopped.promise]);
     } finally {
-      await server?.close();
+      ended.abort();
+      await (await listening)?.close();
     }
   }
 
-  /** A locked init continues even if the server cannot listen. */
-  async #listenIfPossible(signal: AbortSignal): Promise<ChannelServer | undefined> {
+  /**
+   * A locked init continues while the server cannot listen, and listens as soon as it can: its operator comes back.
+   *
+   * @param ended Ends the tries. Then there is no server.
+   */
+  async #listenAtLast(signal: AbortSignal, ended: AbortSignal): Promise<ChannelServer | undefined> {
+    const { clock, log } = this.#deps;
     try {
-      return await this.#listen(signal);
+      return await retry(() => this.#listen(signal), {
+        ...{ clock, random: Math.random, signal: ended, backOff: LISTEN_BACK_OFF },
+        isRetriable: () => true,
+        onFailedTry: ({ error, pauseMs }) =>
+          log.event("error", "init-server-not-listening", { ...errorFields(error), pauseMs }),
+      });
     } catch (error) {
-      if (this.#operation === undefined) throw error;
-      this.#deps.log.event("error", "init-server-not-listening", errorFields(asBootstrapError(error)));
+      if (!ended.aborted) log.event("error", "init-server-not-listening", errorFields(asBootstrapError(error)));
       return undefined;
     }
   }

@@ -4,7 +4,8 @@ import { abortable, onAbort } from "../platform/abortable.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import type { Clock } from "../platform/clock.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError, hasCode } from "../platform/errors.ts";
+import { unresolvedName } from "../platform/reach.ts";
 
 /** Returns the addresses of a host name, at least one. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
@@ -108,13 +109,16 @@ async function knockOnce(
   const deadline = setTimeout(() => stop.abort(), KNOCK_DEADLINE_MS);
   using _stopping = onAbort(signal, () => stop.abort());
   try {
-    const addresses = await abortable(name.addresses(), stop.signal);
+    const addresses = await abortable(name.addresses(), stop.signal).catch((cause: unknown) => {
+      throw stop.signal.aborted ? cause : unresolvedName(host, cause);
+    });
     await Promise.any(addresses.map(async (hostname) => {
       const connection = await Deno.connect({ hostname, port, signal: stop.signal });
       connection.close();
     }));
     return undefined;
   } catch (cause) {
+    if (hasCode(cause, "unavailable/name-resolution")) return asBootstrapError(cause);
     return stop.signal.aborted
       ? new BootstrapError("timeout/connect", `Nothing answers at ${where}`, { cause })
       : new BootstrapError("unavailable/connection", `Nothing listens at ${where}`, { cause });

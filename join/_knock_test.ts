@@ -74,6 +74,18 @@ Deno.test("waitForListener() asks for a name ever more rarely, and knocks at eac
   const gaps = askedMs.slice(1).map((ms, index) => ms - (askedMs[index] ?? 0));
   assert.ok(gaps.length >= 3 && gaps.length < 100, `${gaps.length} questions`);
   assert.ok((gaps.at(-1) ?? 0) > 5 * SECOND_MS, `${gaps.at(-1)}`);
-  assert.deepEqual(errors, ["unavailable/connection"]);
+  assert.deepEqual(errors, ["unavailable/name-resolution"]);
   assert.equal(again.addr.port, port);
+});
+
+Deno.test("waitForListener() says that a name is unknown", async () => {
+  const over = new AbortController();
+  const failure = Promise.withResolvers<string>();
+  const waiting = waitForListener({ host: "service.invalid", port: 9444 }, {
+    ...{ clock: systemClock, signal: over.signal },
+    onFailure: ({ code }) => failure.resolve(code),
+  });
+  assert.equal(await failure.promise, "unavailable/name-resolution");
+  over.abort();
+  await assert.rejects(waiting);
 });

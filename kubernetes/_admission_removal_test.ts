@@ -27,6 +27,23 @@ Deno.test("renew() of a node that is removed at the same time, and may return, l
   }
 });
 
+Deno.test("stands() says no before remove() frees the name, and of an admission that was made anew", async () => {
+  for (let changes = 0, isKilled = true; isKilled; changes++) {
+    const { api, records } = newRecords();
+    const record = recordOf(1, "10.0.0.1");
+    const { uid } = await records.admit(record);
+    assert.equal(await records.stands(record.identity, uid), true);
+    isKilled = await killedAt(api, changes, () => records.remove(record.nodeName, GONE));
+    const hasName = await records.find(record.identity) !== undefined;
+    assert.equal(await records.stands(record.identity, uid), hasName, `killed at change ${changes}`);
+    await records.remove(record.nodeName, { ...GONE, identity: record.identity });
+    const again = await records.admit(record);
+    assert.deepEqual(await Promise.all([uid, again.uid].map((one) => records.stands(record.identity, one))), [
+      ...[false, true],
+    ]);
+  }
+});
+
 Deno.test("remove() frees a node's current and earlier addresses", async () => {
   const { api, records } = newRecords();
   await records.admit(recordOf(1, "10.0.0.1"));

@@ -110,6 +110,18 @@ export class AdmissionRecords {
   }
 
   /**
+   * Whether an admission that was complete still is: one request, as a removal marks the record before it deletes the
+   * name's claim.
+   *
+   * @param identity The admitted identity, 64 lower-case hexadecimal digits.
+   * @param uid The admission's UID, from {@linkcode admit}.
+   */
+  async stands(identity: string, uid: string): Promise<boolean> {
+    const own = await this.#admissions.find(identity);
+    return own?.uid === uid && own.removedMs === undefined;
+  }
+
+  /**
    * Returns the record of the node that was completely admitted under a name, or `undefined`. Its addresses are only
    * those that the node claims.
    *

@@ -5,13 +5,13 @@
  * @module
  */
 import * as v from "valibot";
+import { tlsRefusal } from "../certificate/tls_refusal.ts";
 import { SECOND_MS } from "../platform/duration.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { readJson } from "../platform/json.ts";
 import { present } from "../platform/present.ts";
 import { statusError } from "./_api_status.ts";
 import type { ForbiddenPatience } from "./forbidden_patience.ts";
-import { tlsRefusal } from "./_tls_refusal.ts";
 
 /** The API server to call, and the caller's credentials. */
 export interface ApiCredentials {
@@ -57,9 +57,22 @@ export type SchemaResult<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string }[] };
 
+/** An answer of the API server, and to what. */
+interface Answer {
+  readonly method: string;
+  readonly path: string;
+  /** Both, for errors. */
+  readonly what: string;
+  readonly status: number;
+  readonly text: string;
+}
+
 const MAXIMUM_ANSWER_BYTES = 8 << 20;
 const FORBIDDEN = 403;
+const NOT_FOUND = 404;
 const DEFAULT_DEADLINE_MS = 30_000;
+/** An answer with the object's metadata alone, where nothing of it is read. */
+const METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const FIELD_MANAGER = "bootstrapper";
 
 /**
@@ -126,12 +139,9 @@ export class KubernetesApi implements Disposable {
 
   /** Returns the object or list at a path, or `undefined` if there is none. */
   async find<T>(path: string, schema: AnswerSchema<T>): Promise<T | undefined> {
-    try {
-      return await this.get(path, schema);
-    } catch (error) {
-      if (error instanceof BootstrapError && error.code === "precondition/not-found") return undefined;
-      throw error;
-    }
+    const answer = await this.#send("GET", path);
+    // Often there is none: no error is made of it.
+    return answer.status === NOT_FOUND ? undefined : await this.#read(answer, schema);
   }
 
   /** Returns the object or list at a path. */
@@ -157,7 +167,7 @@ export class KubernetesApi implements Disposable {
   /** Creates the object at a path or makes its fields the given ones (server-side apply, forced). */
   async apply(path: string, object: unknown): Promise<void> {
     const query = `?fieldManager=${FIELD_MANAGER}&force=true`;
-    await this.#call("PATCH", path + query, v.unknown(), object, "application/apply-patch+yaml");
+    this.#check(await this.#send("PATCH", path + query, object, "application/apply-patch+yaml", METADATA));
   }
 
   /**
@@ -173,7 +183,7 @@ export class KubernetesApi implements Disposable {
     const grace = present("gracePeriodSeconds", gracePeriodSeconds);
     const options = { apiVersion: "v1", kind: "DeleteOptions", preconditions, ...grace };
     try {
-      await this.#call("DELETE", path, v.unknown(), options, "application/json");
+      this.#check(await this.#send("DELETE", path, options, "application/json"));
       return true;
     } catch (error) {
       if (error instanceof BootstrapError && error.code === "precondition/not-found") return false;
@@ -192,38 +202,58 @@ export class KubernetesApi implements Disposable {
     body?: unknown,
     contentType?: string,
   ): Promise<T> {
+    return await this.#read(await this.#send(method, path, body, contentType), schema);
+  }
+
+  async #send(
+    method: string,
+    path: string,
+    body?: unknown,
+    contentType?: string,
+    accept = "application/json",
+  ): Promise<Answer> {
     const what = `${method} ${path}`;
-    const deadline = AbortSignal.timeout(this.#deadlineMs);
-    const signal = this.#signal === undefined ? deadline : AbortSignal.any([deadline, this.#signal]);
-    let status: number;
-    let text: string;
+    // A signal of `AbortSignal.timeout()` would stay, with all that it holds, for the whole time after an early answer.
+    const deadline = new AbortController();
+    const timer = setTimeout(() => deadline.abort(), this.#deadlineMs);
+    const signal = this.#signal === undefined ? deadline.signal : AbortSignal.any([deadline.signal, this.#signal]);
     try {
       const request: RequestInit & { readonly client: Deno.HttpClient } = {
         method,
         client: this.#client,
         redirect: "manual",
         signal,
-        headers: { accept: "application/json", ...present("content-type", contentType) },
+        headers: { accept, ...present("content-type", contentType) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       };
       const response = await fetch(this.#server.origin + path, request);
-      status = response.status;
       this.#serverTimeMs = timeOf(response.headers.get("date"));
-      text = await readText(response, what);
+      return { method, path, what, status: response.status, text: await readText(response, what) };
     } catch (cause) {
       if (cause instanceof BootstrapError) throw cause;
       this.#signal?.throwIfAborted();
-      if (deadline.aborted) {
+      if (deadline.signal.aborted) {
         const message = `${what} got no answer within ${this.#deadlineMs / SECOND_MS} s`;
         throw new BootstrapError("timeout/kubernetes-api", message, { cause });
       }
       throw await this.#unreachable(what, cause);
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  /** Throws if the answer is a refusal. */
+  #check({ method, path, what, status, text }: Answer): void {
     if (status < 200 || status > 299) {
       const error = statusError(what, status, text);
       throw status === FORBIDDEN && this.#patience !== undefined ? this.#patience.refused(method, path, error) : error;
     }
     this.#patience?.allowed(method, path);
+  }
+
+  async #read<T>(answer: Answer, schema: AnswerSchema<T>): Promise<T> {
+    this.#check(answer);
+    const { what, text } = answer;
     const result = await schema["~standard"].validate(parseAnswer(text, what));
     if (result.issues === undefined) return result.value;
     throw new BootstrapError("malformed/kubernetes-api", `${what} got an unexpected answer`, {
@@ -233,7 +263,7 @@ export class KubernetesApi implements Disposable {
 
   async #unreachable(what: string, cause: unknown): Promise<BootstrapError> {
     const { origin } = this.#server;
-    const refused = await tlsRefusal(this.#server, this.#caPem, this.#signal);
+    const refused = await tlsRefusal(this.#server, [this.#caPem], this.#signal);
     this.#signal?.throwIfAborted();
     if (refused === undefined) {
       return new BootstrapError("unavailable/kubernetes-api", `Cannot reach ${origin} for ${what}`, { cause });

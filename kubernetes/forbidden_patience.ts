@@ -34,7 +34,7 @@ export class ForbiddenPatience {
 
   /** Records that a request was allowed. */
   allowed(method: string, path: string): void {
-    this.#refusals.delete(kindOf(method, path));
+    if (this.#refusals.size > 0) this.#refusals.delete(kindOf(method, path));
   }
 
   /** Records that a request was refused with 403. Returns the error to throw: it is retriable for the first minutes. */

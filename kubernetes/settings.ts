@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { GenericSchema } from "valibot";
 import * as v from "valibot";
 import type { KeyHints, Problem } from "../platform/document.ts";
 import { readDocument } from "../platform/document.ts";
@@ -226,7 +227,7 @@ function versionProblem(text: string): string | undefined {
 }
 
 /** The form of a cluster document. */
-export const settingsSchema: v.GenericSchema<unknown, ClusterSettings> = v.strictObject({
+export const settingsSchema: GenericSchema<unknown, ClusterSettings> = v.strictObject({
   kubernetesVersion: checkedText(
     versionProblem,
     ({ received }) => `must be a released version, as in "v1.36.3"; seen ${received}`,

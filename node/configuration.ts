@@ -34,10 +34,11 @@ import {
 } from "./founding_configuration.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
+import { addressBytes, familyOf } from "../platform/ip_address.ts";
 import { present } from "../platform/present.ts";
 
-/** Where the InitServer listens unless the configuration says otherwise. */
-export const DEFAULT_INIT_LISTEN = "0.0.0.0:9443";
+/** The port on which the InitServer listens unless the configuration says otherwise. */
+const INIT_PORT = 9443;
 
 const DEFAULT_EK_TYPE: EkType = "rsa2048";
 
@@ -79,7 +80,7 @@ export interface NodeConfiguration {
    * Whether the InitServer runs, and where it listens. It never runs when a cluster ID or `trust.founding` is
    * configured.
    */
-  readonly init: { readonly enabled: boolean; readonly listen: Endpoint };
+  readonly init: { readonly enabled: boolean; readonly listen?: Endpoint };
   /** The join services to try; by default those of the other founders. Empty only if the InitServer runs. */
   readonly join: { readonly endpoints: readonly Endpoint[] };
   /** Whether the node bootstraps even if the code that the image runs before the bootstrapper is not fully measured. */
@@ -186,9 +187,11 @@ function completed(
   const [firstAddress, secondAddress] = address === undefined ? [] : familyParts(address);
   const [firstNetwork, secondNetwork] = addressFrom === undefined ? [] : familyParts(addressFrom);
   const evidence = readEvidence(document, kinds, fail);
-  // Where the token alone founds, whoever shows it is a control plane.
-  const isByTokenAlone = trust.founding !== undefined && policy === undefined;
-  if (isInsecure(evidence) && role === "control-plane" && !init.enabled && !isByTokenAlone) {
+  // Where the token alone founds, whoever shows it is a control plane. A machine that was made later knows the cluster ID,
+  // and no operator.
+  const isLater = trust.clusterId.length > 0 && trust.operatorKeys.length === 0;
+  const mayShowToken = (trust.founding !== undefined && policy === undefined) || isLater;
+  if (isInsecure(evidence) && role === "control-plane" && !init.enabled && !mayShowToken) {
     const variant = combinedName(evidence.kinds.map((kind) => kind.name));
     fail("node.role", `no join service makes a node without evidence (evidence.variant "${variant}") a control plane`);
   }
@@ -265,10 +268,19 @@ function readInit(document: ConfigurationDocument, trust: ClusterTrust, fail: Fa
     fail("init.enabled", "a node whose trust.clusterId names its cluster can only join it: remove one of the two");
   }
   if (!enabled && listen !== undefined) fail("init.listen", "this node runs no InitServer: remove it");
-  return {
-    enabled,
-    listen: readListenAddress(listen ?? DEFAULT_INIT_LISTEN, "init.listen"),
-  };
+  return { enabled, ...present("listen", listen === undefined ? undefined : readListenAddress(listen, "init.listen")) };
+}
+
+/**
+ * Where the InitServer listens: where the configuration says, or at all addresses of the machine. Only a machine whose
+ * own address is IPv6 listens at its IPv6 addresses: others may have turned the family off.
+ *
+ * @param address The node's own address.
+ */
+export function initListen({ listen }: NodeConfiguration["init"], address: string): Endpoint {
+  const bytes = addressBytes(address);
+  const isIpv6 = bytes !== undefined && familyOf(bytes) === 6;
+  return listen ?? { host: isIpv6 ? "::" : "0.0.0.0", port: INIT_PORT };
 }
 
 function readEndpoints(texts: readonly string[], fail: Fail): readonly Endpoint[] {

@@ -12,7 +12,7 @@ const configuration: NodeConfiguration = {
   trust: { clusterName: "demo", clusterId: new Uint8Array(0), operatorKeys: [], ...TPM_SETTINGS },
   node: { role: "worker" },
   evidence: { kinds: [TPM], ekType: "rsa2048" },
-  init: { enabled: true, listen: { host: "0.0.0.0", port: 9443 } },
+  init: { enabled: true },
   join: { endpoints: [] },
   allowUnmeasuredImage: false,
 };

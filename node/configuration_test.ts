@@ -9,7 +9,7 @@ import { writePem } from "../certificate/pem.ts";
 import { operatorKeyLine, readOperatorKey } from "../certificate/operator_key.ts";
 import { concat, fromHex, hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { readNodeConfiguration } from "./configuration.ts";
+import { initListen, readNodeConfiguration } from "./configuration.ts";
 
 function spki(seed: number): Uint8Array {
   return concat(fromHex("302a300506032b6570032100", "prefix"), new Uint8Array(32).fill(seed));
@@ -43,7 +43,7 @@ Deno.test("readNodeConfiguration() fills in the defaults when only the trust par
     },
     node: { role: "worker" },
     evidence: { kinds: [TPM], ekType: "rsa2048" },
-    init: { enabled: true, listen: { host: "0.0.0.0", port: 9443 } },
+    init: { enabled: true },
     join: { endpoints: [] },
     allowUnmeasuredImage: false,
   });
@@ -238,3 +238,11 @@ for (const role of ["worker", "control-plane"]) {
     assert.equal(configuration.allowUnmeasuredImage, false);
   });
 }
+
+Deno.test("initListen() is what the configuration says, and all addresses of the own address's family otherwise", () => {
+  const port = 9443;
+  assert.deepEqual(initListen({ enabled: true }, "192.0.2.7"), { host: "0.0.0.0", port });
+  assert.deepEqual(initListen({ enabled: true }, "2001:db8::7"), { host: "::", port });
+  const listen = { host: "192.0.2.7", port: 1234 };
+  assert.deepEqual(initListen({ enabled: true, listen }, "2001:db8::7"), listen);
+});

@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { join } from "node:path";
 import type { EvidenceVerifier } from "../attestation/evidence.ts";
 import { FoundingCeremony } from "../founding/ceremony.ts";
 import type { CeremonyEnd, FoundersSeen, PledgeState } from "../founding/ceremony_parts.ts";
 import { containerLauncher } from "../founding/etcd_launchers.ts";
 import type { FounderKey } from "../founding/founder_key.ts";
-import { readOrCreateFounderKey } from "../founding/founder_key.ts";
-import { finishLeaving } from "../founding/leaving.ts";
+import { FOUNDER_FILES, readOrCreateFounderKey } from "../founding/founder_key.ts";
+import { finishLeaving, removeFounder } from "../founding/leaving.ts";
 import type { MeetingState } from "../founding/meeting.ts";
 import { FounderMeeting } from "../founding/meeting.ts";
 import { StagedKeys } from "../founding/staged_keys.ts";
@@ -18,6 +19,7 @@ import type { ClusterPlan } from "../init/found_cluster.ts";
 import { preflight } from "../init/preflight.ts";
 import type { FounderPolicy } from "../join/founder_evidence.ts";
 import { copyOf, fromHex, hex } from "../platform/bytes.ts";
+import { exists } from "../platform/files.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
@@ -35,6 +37,8 @@ import type { Contender } from "./run_dependencies.ts";
 
 /** How long kubeadm may take to name the images that it needs. */
 const IMAGES_DEADLINE_MS = 120_000;
+/** How often it is looked whether this machine joined without the others. */
+const LOOK_MS = 1_000;
 /** The Pods' network where the configuration has no settings. */
 const POD_SUBNET = "10.244.0.0/16";
 const ETCD_IMAGE = /\/etcd:/;
@@ -73,17 +77,37 @@ export async function runFounder(contender: Contender, gate: JoinGate, onServing
   };
   const over = new AbortController();
   const end = AbortSignal.any([signal, over.signal]);
+  if (await isOutside(contender)) return await removeFounder(paths.founding);
   const { meeting, key } = await meet(node);
-  const met = meeting.run(end);
+  const parts = [
+    meeting.run(end),
+    takePart(node, { meeting, key }, gate, onServing, end),
+    untilOutside(contender, end),
+  ];
   try {
-    const ended = await Promise.race([met, takePart(node, { meeting, key }, gate, onServing, end)]);
+    const ended = await Promise.race(parts);
     gate.open();
     if (ended.kind === "superseded") throw superseded(ended.reason);
   } finally {
     over.abort(signal.aborted ? signal.reason : new BootstrapError("aborted/run", "The founding is over"));
-    await Promise.allSettled([met]);
+    await Promise.allSettled(parts);
     contender.status.update({ founding: undefined });
   }
+  if (await isOutside(contender)) await removeFounder(paths.founding);
+}
+
+/**
+ * Whether this machine has joined a cluster and never pledged: it came late, is no founder, and nobody waits for it.
+ */
+async function isOutside({ deps: { paths }, lock }: Contender): Promise<boolean> {
+  const state = lock.state();
+  if (state.name !== "locked" || state.lock.owner !== "join") return false;
+  return !await exists(join(paths.founding, FOUNDER_FILES.pledge));
+}
+
+async function untilOutside(contender: Contender, signal: AbortSignal): Promise<CeremonyEnd> {
+  while (!await isOutside(contender)) await contender.deps.clock.sleep(LOOK_MS, signal);
+  return { kind: "no-founder", reason: "this machine joined a cluster that there was" };
 }
 
 async function planOf({ deps: { configuration, commands } }: Contender): Promise<ClusterPlan["request"]> {

@@ -26,6 +26,7 @@ export class Readiness {
   #hindrances: readonly string[] = [];
   #until = -Infinity;
 
+  /** Asks nothing yet. */
   constructor(parts: ReadinessParts) {
     this.#parts = parts;
   }

@@ -83,7 +83,8 @@ export function foundingProblems(
 ): readonly Problem[] {
   const { trust: { founding: trusted, operatorKeys }, founding: own, init } = document;
   const found: Found = [];
-  if (operatorKeys.length === 0 && trusted === undefined) {
+  // Who knows the cluster ID needs no founding, so machines of a cluster that no operator founded may have no operator.
+  if (operatorKeys.length === 0 && trusted === undefined && document.trust.clusterId === undefined) {
     found.push([["trust", "operatorKeys"], "at least one operator key is needed: `bootstrapper keygen` makes one"]);
   }
   if (trusted !== undefined && init?.enabled === true) {

@@ -31,7 +31,8 @@ export interface FoundingTokenPlaces {
 
 /**
  * Finds and reads this node's founding token: the unit's credential `bootstrapper.token`, else the machine's host's.
- * Members need none, and theirs is not read. Workers must hold none: if one is there, the log says so.
+ * Members need none, and theirs is not read. A control plane that knows its cluster ID, and no token key, may have one:
+ * its join service says whether it is the right one. Workers must hold none: if one is there, the log says so.
  *
  * @returns The token's key pair, which nothing can export; `undefined` if the node needs none.
  * @throws {BootstrapError} `usage/founding-token` if it is mistyped, `usage/founding-token-other` if it is not the one of
@@ -50,6 +51,9 @@ export async function loadFoundingToken(places: FoundingTokenPlaces): Promise<Ke
       return undefined;
     }
     if (needsToken) return await matchingKey(given, trust.clusterName, tokenKey);
+    // It was made after the founding, and knows its cluster: the service knows the token key.
+    const isLater = node.role === "control-plane" && trust.clusterId.length > 0 && tokenKey.length === 0;
+    if (isLater) return await deriveToken(textIn(given.bytes) ?? "", trust.clusterName, given.source);
     if (founding !== undefined) throw other(given.source, "trust.founding has no tokenKey");
     const remark = tokenKey.length > 0
       ? "a worker needs no founding token, and whoever takes it over has the token then: take it away"

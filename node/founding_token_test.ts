@@ -113,6 +113,15 @@ Deno.test("loadFoundingToken() refuses a founder's token where nobody asks for o
   assert.match((await load(PLAIN, { unit: TOKEN })).log, /nothing uses the founding token/);
 });
 
+Deno.test("loadFoundingToken() gives its token to a control plane that was made after the founding, and knows its cluster", async () => {
+  const later = `${
+    PLAIN.replace("  operatorKeys", `  clusterId: sha256:${A}\n  operatorKeys`)
+  }node: {role: control-plane}\n`;
+  assert.equal((await load(later, { unit: TOKEN })).key, hex(spki));
+  assert.equal((await load(later, { unit: "bft1-wrong" })).code, "usage/founding-token");
+  assert.deepEqual(await load(later, {}), { key: undefined, code: "", said: "", log: "" });
+});
+
 Deno.test("loadFoundingToken() does not read a member's token", async () => {
   for (const unit of [TOKEN, OTHER, "wrong"]) {
     assert.deepEqual(await load(FOUNDER, { unit, isMember: true }), { key: undefined, code: "", said: "", log: "" });

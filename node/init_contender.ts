@@ -12,6 +12,7 @@ import { untilAborted } from "../platform/abortable.ts";
 import { asBootstrapError, withCauses } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import { foundingHere, recordFounderCertificates } from "./founding_here.ts";
+import { initListen } from "./configuration.ts";
 import { listenBehindFront } from "./init_front.ts";
 import { listenAgain } from "./listen_again.ts";
 import type { Contender } from "./run_dependencies.ts";
@@ -24,9 +25,11 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
   // An init that has taken the lock continues, even if the configuration has changed since.
   const isFounders = trust.founding !== undefined;
   if (isFounders || (!init.enabled && lock.state().name !== "locked")) return await untilAborted(signal);
+  // Before it listens, which may take long: the init itself goes on meanwhile.
+  if (lock.state().name === "locked") await status.update({ phase: "initialising" });
+  const listen = initListen(init, self.address);
   const server = new InitServer({
-    listen: (handle) =>
-      listenBehindFront({ program, listen: init.listen, folder: paths.initFront, commands, clock, log }, handle),
+    listen: (handle) => listenBehindFront({ program, listen, folder: paths.initFront, commands, clock, log }, handle),
     lock,
     folder,
     journals,
@@ -70,7 +73,7 @@ export async function runInitServer(contender: Contender, folder: StagedInitFold
       });
     },
     onListening: (port) => {
-      log.event("info", "init-server-listening", { host: init.listen.host, port });
+      log.event("info", "init-server-listening", { host: listen.host, port });
       if (lock.state().name === "locked") status.update({ phase: "initialising" });
       else status.update({ phase: "racing", waitsFor: contender.waitsFor });
     },

@@ -5,7 +5,9 @@
  */
 import { dial } from "../channel/client.ts";
 import type { DialledExchange } from "../channel/client.ts";
+import { readEndpoint } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { isResolved, unresolvedName } from "../platform/reach.ts";
 import { InitServiceService } from "../proto/gen/bootstrapper.ts";
 import type { InitClientMessage, InitServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { ClusterRecord } from "./cluster_records.ts";
@@ -24,7 +26,7 @@ const KEEP_ALIVE_MS = 20_000;
  * @param endpoint `host:port`.
  * @param signal Ends the call.
  * @param recorded The record of the cluster, for the error's advice.
- * @throws {BootstrapError} `unavailable/init-server`, and what `dial()` throws.
+ * @throws {BootstrapError} `unavailable/name-resolution`, `unavailable/init-server`, and what `dial()` throws.
  */
 export async function dialInitServer(
   endpoint: string,
@@ -42,6 +44,8 @@ export async function dialInitServer(
     });
   } catch (cause) {
     if (!(cause instanceof BootstrapError && cause.code === "unavailable/connection")) throw cause;
+    const { host } = readEndpoint(endpoint, "endpoint");
+    if (!await isResolved(host)) throw unresolvedName(host, cause);
     const lost = recorded?.state === "pending"
       ? `; if the machine of the init that began on ${recorded.time} is gone for good, give the cluster up: ` +
         `\`bootstrapper abandon ${recorded.clusterName}\``

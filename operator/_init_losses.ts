@@ -11,15 +11,19 @@ import type { OperationWatch } from "./_operation_watch.ts";
 /** What is said of a connection that was not made, or has ended. */
 const OF_CONNECTIONS: readonly AnyErrorCode[] = [
   ...["unavailable/init-server", "unavailable/connection", "unavailable/peer-gone"] as const,
+  "unavailable/name-resolution",
   ...["timeout/connect", "timeout/peer", "timeout/init-step", "aborted/call"] as const,
 ];
+/** What this machine finds before it signs anything, and what time mends: a node's clock is set soon after its boot. */
+const BEFORE_SIGNING: AnyErrorCode = "precondition/clock-skew";
 
 /**
- * Whether the node may go on although this init has lost it: the node says that time may mend it, or the connection has
- * ended. What fails on this machine is no loss.
+ * Whether the node may go on although this init has lost it: the node says that time may mend it, the connection has
+ * ended, or the clocks do not agree yet. What else fails on this machine is no loss.
  */
 export function isLoss(error: BootstrapError): boolean {
-  return error instanceof PeerError ? error.retriable : OF_CONNECTIONS.includes(error.code);
+  if (error instanceof PeerError) return error.retriable;
+  return OF_CONNECTIONS.includes(error.code) || error.code === BEFORE_SIGNING;
 }
 
 /**

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { utf8 } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { ensureFolder, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
+import { ensureFolder, exists, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
 
 /** The record of a cluster's name. */
@@ -105,7 +105,7 @@ export async function holdRecord(folder: string, clusterName: string): Promise<H
       `Another init of "${clusterName}" is running on this machine`,
     );
   }
-  const path = join(folder, `${clusterName}.json`);
+  const path = recordPath(folder, clusterName);
   const release = () => {
     // A child process that is being forked has the file open too, until it executes another program.
     lock.unlockSync();
@@ -131,6 +131,10 @@ export async function holdRecord(folder: string, clusterName: string): Promise<H
   }
 }
 
+function recordPath(folder: string, clusterName: string): string {
+  return join(folder, `${clusterName}.json`);
+}
+
 async function openLock(path: string): Promise<Deno.FsFile> {
   try {
     return await Deno.open(path, { create: true, write: true, mode: FILE_MODE });
@@ -154,15 +158,17 @@ function readRecord(bytes: Uint8Array, path: string): ClusterRecord {
 }
 
 /**
- * Gives a cluster up, so that its name can be founded again.
+ * Gives a cluster up, so that its name can be founded again. An unknown name leaves nothing behind.
  *
  * @throws {BootstrapError} `precondition/no-cluster` if the name is not recorded.
  */
 export async function abandonCluster(folder: string, clusterName: string): Promise<ClusterRecord> {
+  const noCluster = () =>
+    new BootstrapError("precondition/no-cluster", `No cluster "${clusterName}" is recorded in ${folder}`);
+  // To hold a record makes its folder and its lock file.
+  if (!await exists(recordPath(folder, clusterName))) throw noCluster();
   using held = await holdRecord(folder, clusterName);
-  if (held.current === undefined) {
-    throw new BootstrapError("precondition/no-cluster", `No cluster "${clusterName}" is recorded in ${folder}`);
-  }
+  if (held.current === undefined) throw noCluster();
   const abandoned: ClusterRecord = { ...held.current, state: "abandoned", adminKeyPem: "" };
   await held.write(abandoned);
   return abandoned;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BootstrapError } from "../platform/errors.ts";
+import { exists } from "../platform/files.ts";
 import type { ClusterRecord } from "./cluster_records.ts";
 import { abandonCluster, holdRecord } from "./cluster_records.ts";
 
@@ -168,6 +169,9 @@ folderTest("abandonCluster() keeps everything but the state and the key, and can
 
 folderTest("abandonCluster() refuses a name that is not recorded, and one that an init holds", async (folder) => {
   await assert.rejects(abandonCluster(folder, "demo"), { code: "precondition/no-cluster" });
+  await assert.rejects(abandonCluster(join(folder, "none"), "demo"), { code: "precondition/no-cluster" });
+  assert.ok(!await exists(folder), "an unknown name leaves nothing behind");
+  await write(folder, JSON.stringify(record));
   using _held = await holdRecord(folder, "demo");
   await assert.rejects(abandonCluster(folder, "demo"), { code: "unavailable/cluster-record" });
 });

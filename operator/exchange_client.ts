@@ -24,7 +24,13 @@ import { copyOf, randomBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { InitRequest } from "../proto/gen/bootstrapper.ts";
-import type { Founding, InitClientMessage, InitServerMessage, ProgressEvent } from "../proto/gen/bootstrapper.ts";
+import type {
+  Founding,
+  InitClientMessage,
+  InitProposal,
+  InitServerMessage,
+  ProgressEvent,
+} from "../proto/gen/bootstrapper.ts";
 import { checkInitResult } from "./result.ts";
 import type { CheckedResult } from "./result.ts";
 import { LONGEST_SILENCE_MS } from "../protocol/init_steps.ts";
@@ -81,14 +87,14 @@ export async function verifyNode(
   const signature = await sign(operator, "hello", await helloStatement(exchange.binding, clientNonce));
   await exchange.send({ message: { $case: "hello", hello: { clientNonce, operatorKey: operator.spki, signature } } });
 
-  const { serverNonce, clusterId, evidence, clusterName, nodeAddress } = await exchange.receive(
+  const { serverNonce, clusterId, evidence, clusterName, nodeAddress, timeMs } = await exchange.receive(
     "proposal",
     deadlines.proposalMs,
   );
   requireLength(serverNonce, NONCE_BYTES, "server_nonce");
   requireLength(clusterId, CLUSTER_ID_BYTES, "cluster_id");
   if (evidence === undefined) throw new BootstrapError("refused/evidence", "The node sent no evidence");
-  const says = readSays({ clusterName, nodeAddress });
+  const says = readSays({ clusterName, nodeAddress, timeMs });
   const context = { binding: exchange.binding, clientNonce, serverNonce, operatorKey: operator.spki, clusterId };
   const a1 = await initA1(context);
   const { claims, challenge } = await verifyEvidence(
@@ -120,10 +126,12 @@ export interface NodeSays {
   readonly clusterName?: string;
   /** The IP address by which other nodes are to reach it. */
   readonly nodeAddress?: string;
+  /** Its clock when it sent the proposal, milliseconds since 1970. */
+  readonly timeMs?: bigint;
 }
 
 function readSays(
-  { clusterName, nodeAddress }: { readonly clusterName: string | undefined; readonly nodeAddress: string | undefined },
+  { clusterName, nodeAddress, timeMs }: Pick<InitProposal, "clusterName" | "nodeAddress" | "timeMs">,
 ): NodeSays {
   if (clusterName !== undefined && !isLabel(clusterName)) {
     throw new BootstrapError("malformed/proposal", '"cluster_name" is no RFC 1123 label');
@@ -131,7 +139,10 @@ function readSays(
   if (nodeAddress !== undefined && addressBytes(nodeAddress) === undefined) {
     throw new BootstrapError("malformed/proposal", '"node_address" is no IP address');
   }
-  return { ...present("clusterName", clusterName), ...present("nodeAddress", nodeAddress) };
+  return {
+    ...{ ...present("clusterName", clusterName), ...present("nodeAddress", nodeAddress) },
+    ...present("timeMs", timeMs),
+  };
 }
 
 /** What the operator sent in step 4. */

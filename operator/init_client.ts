@@ -11,6 +11,8 @@ import type { KeyPair } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import { fromHex } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
+import { checkClockSkew } from "../platform/clock_skew.ts";
+import type { AnyErrorCode } from "../platform/errors.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { FailedTry } from "../platform/retry.ts";
 import { retry } from "../platform/retry.ts";
@@ -133,6 +135,9 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
   }
 }
 
+/** What a call says to an address where no InitServer is any more. */
+const GONE: readonly AnyErrorCode[] = ["unavailable/init-server", "unavailable/name-resolution", "timeout/connect"];
+
 /** One operation, over all its connections. */
 class InitOperation {
   readonly watch: OperationWatch;
@@ -164,7 +169,7 @@ class InitOperation {
 
   /** Whether everything is kept, and the node that should be told is gone: it ends its InitServer by itself. */
   #isDoneWithout({ code }: BootstrapError): boolean {
-    return this.founded !== undefined && (code === "unavailable/init-server" || code === "timeout/connect");
+    return this.founded !== undefined && GONE.includes(code);
   }
 
   /**
@@ -183,12 +188,14 @@ class InitOperation {
 
   /** Steps 1 to 3. Only the hello has been signed then. */
   async #verify(exchange: InitExchange): Promise<VerifiedNode> {
-    const { endpoint, operator, verifier, expectIdentity, onVerified, onRemark, deadlines = INIT_CLIENT_DEADLINES } =
-      this.#options;
+    const { endpoint, operator, verifier, expectIdentity, clock, onVerified, onRemark } = this.#options;
+    const { deadlines = INIT_CLIENT_DEADLINES } = this.#options;
     const recorded = this.#recorded;
     let remark: string | undefined;
+    let clocksDiffer: unknown;
     const expectationFor = (clusterId: Uint8Array, _evidence: unknown, says: NodeSays) => {
       checkClusterName(this.#options.clusterName, says);
+      clocksDiffer = clockProblem(says, clock.now());
       remark = addressRemark(endpoint, says);
       return initExpectation(this.#options, this.#options.accepted, clusterId, isAgain(recorded, clusterId));
     };
@@ -200,6 +207,8 @@ class InitOperation {
       });
     }
     this.#check(recorded, node);
+    // Before anything is recorded or signed: each founding of a fresh node is of another cluster.
+    if (clocksDiffer !== undefined) throw clocksDiffer;
     const again = isAgain(recorded, node.clusterId);
     if (!again) {
       if (recorded !== undefined && this.watch.isLocked) throw operationLost(recorded);
@@ -284,6 +293,17 @@ class InitOperation {
     const pending = record.current ?? this.#recorded;
     if (pending !== undefined) await record.write({ ...pending, state: "founded", adminKeyPem: "" });
     return cluster;
+  }
+}
+
+/** The error for a node that says another time than this machine's. A node of an earlier version says none. */
+function clockProblem({ timeMs }: NodeSays, now: Date): unknown {
+  if (timeMs === undefined) return undefined;
+  try {
+    checkClockSkew(timeMs, now);
+    return undefined;
+  } catch (error) {
+    return error;
   }
 }
 

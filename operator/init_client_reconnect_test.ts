@@ -52,6 +52,18 @@ Deno.test("foundOnNode() finishes the same operation when the node's process is 
   assert.deepEqual([first.foundings, second.foundings, operator.kept.length], [1, 1, 1]);
 });
 
+Deno.test("foundOnNode() finishes with a locked node that can listen only later", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const first = await bootstrap.boot({ onFound: (_journal, signal) => untilAborted(signal) });
+  const found = bootstrap.found({ onProgress: ({ phase }) => phase === "kubeadm-init" && first.stop(stopped) });
+  await assert.rejects(first.served, stopped);
+  bootstrap.reboot();
+  await using second = await bootstrap.boot({ clock: fastClock, listenFailures: 2 });
+  await found;
+  await second.served;
+  assert.equal(second.foundings, 1);
+});
+
 Deno.test("foundOnNode() reconnects at once when the connection is cut, and hears what it has missed", async () => {
   await using bootstrap = await Bootstrap.create();
   const goOn = Promise.withResolvers<void>();
@@ -325,6 +337,46 @@ Deno.test("foundOnNode() tries an address where nothing answers once", async () 
   const found = operator.found("127.0.0.1:1", { onLost: (lost) => losses.push(lost) });
   await assert.rejects(found, { code: "unavailable/init-server" });
   assert.deepEqual(losses, []);
+});
+
+Deno.test("foundOnNode() says that a name is unknown", async () => {
+  await using operator = await TestOperator.create();
+  const found = operator.found("node-1.invalid:9443");
+  await assert.rejects(found, {
+    code: "unavailable/name-resolution",
+    message: "The name node-1.invalid cannot be resolved on this machine",
+  });
+  assert.equal(await operator.record(), undefined);
+});
+
+Deno.test("foundOnNode() signs nothing but hellos until the clocks agree, and founds then", async () => {
+  await using bootstrap = await Bootstrap.create();
+  let aheadMs = 10 * MINUTE_MS;
+  const clock = { ...fastClock, now: () => new Date(Date.now() + aheadMs) };
+  await using world = await bootstrap.boot({ clock });
+  const signatures: number[] = [];
+  await bootstrap.found({
+    onLost({ error }) {
+      assert.equal(error.code, "precondition/clock-skew");
+      assert.equal(recordOf(bootstrap.operator), undefined);
+      signatures.push(bootstrap.operator.signatures);
+      if (signatures.length === 3) aheadMs = 0;
+    },
+  });
+  await world.served;
+  assert.deepEqual(signatures, [1, 2, 3], "one hello a call");
+  assert.equal(world.foundings, 1);
+});
+
+Deno.test("foundOnNode() shows both clocks, and ends, when they never agree", async () => {
+  await using bootstrap = await Bootstrap.create();
+  const clock = { ...fastClock, now: () => new Date(Date.now() - 10 * MINUTE_MS) };
+  await using _world = await bootstrap.boot({ clock });
+  const error = await bootstrap.found({ clock: patientClock(), patienceMs: 60_000 }).catch((error: unknown) => error);
+  assert(error instanceof BootstrapError && error.cause instanceof BootstrapError);
+  assert.deepEqual([error.code, error.cause.code, exitCodeOf(error)], ["timeout/init", "precondition/clock-skew", 4]);
+  assert.deepEqual(Object.keys(error.cause.details), ["check", "expected", "seen"]);
+  assert.equal(await bootstrap.operator.record(), undefined);
 });
 
 Deno.test("foundOnNode() ends at once with an error of the node that time cannot fix", async () => {

@@ -293,12 +293,34 @@ function fileError(verb: string, path: string, cause: unknown): BootstrapError {
 /** Says in our words what the paths that people give are most often: its end of the sentence, and what to do. */
 function plainReason(verb: string, path: string, cause: unknown): readonly [reason: string, next: string] | undefined {
   const isWritten = ["write", "create"].includes(verb);
-  if (cause instanceof Deno.errors.IsADirectory) return [" as it is a folder", "Name a file"];
-  if (cause instanceof Deno.errors.NotADirectory || (verb === "make" && cause instanceof Deno.errors.AlreadyExists)) {
-    return [" as a file is in the place of a folder", "Name another folder, or move the file away"];
+  if (cause instanceof Deno.errors.IsADirectory) {
+    return [" as it is a folder", isWritten ? "Name a file, or move the folder away" : "Name a file"];
+  }
+  if (verb === "make" && cause instanceof Deno.errors.AlreadyExists) {
+    return [" as something else than a folder is in its place", "Name another folder, or move away what is there"];
+  }
+  if (cause instanceof Deno.errors.NotADirectory) {
+    return [" as a part of the path is a file and not a folder", "Check the path, or move the file away"];
   }
   if (!(cause instanceof Deno.errors.NotFound)) return undefined;
-  // The system's message names the temporary file, which nobody asked for.
-  if (isWritten) return [`: the folder ${dirname(path)} does not exist`, "Make the folder, or check the path"];
-  return [" as there is no such file", "Check the path"];
+  // The system's message names the temporary file, which nobody asked for. Someone may also have removed that one.
+  if (isWritten) {
+    const folder = dirname(path);
+    return isThere(folder)
+      ? undefined
+      : [`: the folder ${folder} does not exist`, "Make the folder, or check the path"];
+  }
+  return [` as there is no such ${FOLDER_VERBS.includes(verb) ? "folder" : "file"}`, "Check the path"];
+}
+
+/** What is done with folders only. */
+const FOLDER_VERBS = ["clean up", "empty", "make", "rename"];
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -7,10 +7,12 @@ import {
   createFileExclusive,
   ensureFolder,
   exists,
+  fileMode,
   readFile,
   readFileIfExists,
   removeIfExists,
   removeTemporaries,
+  renameFolder,
   stageFile,
   syncFile,
   writeFileAtomic,
@@ -145,6 +147,33 @@ folderTest("ensureFolder() names a path that cannot be a folder", async (folder)
   await Deno.writeTextFile(join(folder, "a"), "");
   await assert.rejects(ensureFolder(join(folder, "a")), { code: "system/file", message: /Cannot make/ });
   await assert.rejects(ensureFolder(join(folder, "a", "b")), { code: "system/file" });
+});
+
+folderTest("a reason in our words is true of what is there", async (folder) => {
+  const path = (...names: readonly string[]) => join(folder, ...names);
+  const root = path("file");
+  await Deno.writeTextFile(root, "");
+  await Deno.symlink(path("nothing"), path("dangling"));
+  const bytes = utf8("x");
+  const cases: readonly (readonly [work: () => Promise<unknown>, message: RegExp, next: RegExp])[] = [
+    [() => readFileIfExists(folder, 3), /as it is a folder$/, /^Name a file$/],
+    [() => writeFileAtomic(folder, bytes, { mode: 0o600 }), /as it is a folder$/, /^Name a file, or move the folder/],
+    [() => readFileIfExists(path("file", "x"), 3), /part of the path is a file/, /^Check the path/],
+    [() => writeFileAtomic(path("file", "x"), bytes, { mode: 0o600 }), /part of the path is a file/, /^Check the path/],
+    [() => ensureFolder(root), /something else than a folder is in its place$/, /move away what is there$/],
+    [() => ensureFolder(path("dangling")), /something else than a folder is in its place$/, /move away what is there$/],
+    [() => writeFileAtomic(path("none", "x"), bytes, { mode: 0o600 }), /: the folder \S+none does not exist$/, /^Make/],
+    [() => renameFolder(path("none"), path("other")), /as there is no such folder$/, /^Check the path$/],
+    [() => removeTemporaries(path("none", "x")), /Cannot clean up \S+none as there is no such folder$/, /^Check/],
+    [() => fileMode(path("none")), /Cannot look at \S+none as there is no such file$/, /^Check the path$/],
+  ];
+  for (const [work, message, next] of cases) await assert.rejects(work(), { code: "system/file", message, next });
+});
+
+folderTest("a staged file that was removed is not blamed on its folder", async (folder) => {
+  const staged = await stageFile(join(folder, "a"), utf8("x"), { mode: 0o600 });
+  for (const name of await namesIn(folder)) await Deno.remove(join(folder, name));
+  await assert.rejects(staged.link(), (error) => error instanceof Error && !/does not exist/.test(error.message));
 });
 
 folderTest("exists() is true for anything at the path, even a dangling link", async (folder) => {

@@ -68,13 +68,13 @@ export function readJson<T>(input: Uint8Array | string, form: JsonForm<T>): T {
 function keyThatIsThereTwice(text: string): string | undefined {
   const open: Set<string>[] = [];
   for (let at = 0; at < text.length; at++) {
-    const sign = text[at];
-    if (sign === "{") open.push(new Set());
-    else if (sign === "}") open.pop();
-    else if (sign === '"') {
+    const sign = text.charCodeAt(at);
+    if (sign === OPENING) open.push(new Set());
+    else if (sign === CLOSING) open.pop();
+    else if (sign === QUOTE) {
       const end = endOfString(text, at);
       if (isColonNext(text, end)) {
-        const key: string = JSON.parse(text.slice(at, end));
+        const key = keyIn(text.slice(at, end));
         const keys = open.at(-1);
         if (keys?.has(key)) return key;
         keys?.add(key);
@@ -85,11 +85,25 @@ function keyThatIsThereTwice(text: string): string | undefined {
   return undefined;
 }
 
+const [OPENING, CLOSING, QUOTE] = [0x7b, 0x7d, 0x22];
+
+/** The string that a text with its quotes stands for. */
+function keyIn(quoted: string): string {
+  return quoted.includes("\\") ? JSON.parse(quoted) : quoted.slice(1, -1);
+}
+
 /** Returns the offset behind the string that begins at `start` with a quote. */
 function endOfString(text: string, start: number): number {
-  let at = start + 1;
-  while (text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
-  return at + 1;
+  let end = text.indexOf('"', start + 1);
+  while (isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end + 1;
+}
+
+/** Whether an odd number of backslashes stands before a sign. */
+function isEscaped(text: string, at: number): boolean {
+  let first = at;
+  while (text[first - 1] === "\\") first--;
+  return (at - first) % 2 === 1;
 }
 
 function isColonNext(text: string, start: number): boolean {

@@ -8,6 +8,7 @@ import { abortable } from "./abortable.ts";
 import type { Clock } from "./clock.ts";
 import { withDeadline } from "./deadline.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { BootstrapError } from "./errors.ts";
 
 /** How long a host may take to accept a connection, its name's resolution included, milliseconds. */
 export const REACH_DEADLINE_MS = 5_000;
@@ -37,6 +38,24 @@ export async function unreachableReason(
   } finally {
     connected.abort();
   }
+}
+
+/** Whether a host is an IP address, or a name that this machine's name service knows now. */
+export async function isResolved(host: string): Promise<boolean> {
+  try {
+    await abortable(addressesOf(host), AbortSignal.timeout(REACH_DEADLINE_MS));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The error for a host whose name this machine cannot resolve. */
+export function unresolvedName(host: string, cause: unknown): BootstrapError {
+  return new BootstrapError("unavailable/name-resolution", `The name ${host} cannot be resolved on this machine`, {
+    cause,
+    details: { host },
+  });
 }
 
 async function addressesOf(host: string): Promise<readonly string[]> {

@@ -9,12 +9,13 @@
  */
 import { refusal } from "../protocol/refusal.ts";
 import type { AdmissionRecord } from "../kubernetes/admission_records.ts";
-import { KUBEADM_SERVICE_SUBNET, readClusterSettings } from "../kubernetes/settings.ts";
+import { KUBEADM_SERVICE_SUBNET, readClusterSettings, subnetsOf } from "../kubernetes/settings.ts";
 import { readEndpoint } from "../platform/endpoint.ts";
 import type { BootstrapError } from "../platform/errors.ts";
 import { familyParts } from "../platform/dual_stack.ts";
 import { reservedNameProblem } from "../platform/label.ts";
-import { addressBytes, isInNetwork, unreachableKind } from "../platform/ip_address.ts";
+import type { AddressFamily } from "../platform/ip_address.ts";
+import { addressBytes, familyOf, isInNetwork, unreachableKind } from "../platform/ip_address.ts";
 
 /** The names and addresses that belong to the cluster, and to none of its nodes. */
 export interface ClusterNetwork {
@@ -24,6 +25,8 @@ export interface ClusterNetwork {
   readonly serviceSubnets: readonly string[];
   /** The networks of the Pods, CIDR; none if the cluster's settings name none. */
   readonly podSubnets: readonly string[];
+  /** The family of the nodes' first addresses: that of the first network of the Services. */
+  readonly family: AddressFamily;
 }
 
 /** The claims of a node. */
@@ -42,6 +45,7 @@ export function clusterNetwork(apiEndpoints: readonly string[], clusterDocument:
     apiHosts: apiEndpoints.map((endpoint) => readEndpoint(endpoint, "apiEndpoints").host),
     serviceSubnets: familyParts(serviceSubnet),
     podSubnets: podSubnet === undefined ? [] : familyParts(podSubnet),
+    family: subnetsOf(serviceSubnet)[0].family,
   };
 }
 
@@ -81,12 +85,42 @@ export function checkClaims(
   }
 }
 
-function wrongAddress(nodeName: string, address: string, what: string): BootstrapError {
+/**
+ * Checks that the address by which others are to know a node that joins is of the cluster's first family. Members of the
+ * other family are left alone: a renewal does not call this.
+ *
+ * @throws {BootstrapError} `refused/node-address`.
+ */
+export function checkFirstFamily({ nodeName, addresses }: Claims, { family, serviceSubnets }: ClusterNetwork): void {
+  const families = addresses.map((address) => {
+    const bytes = addressBytes(address);
+    return bytes === undefined ? undefined : familyOf(bytes);
+  });
+  const [first] = families;
+  if (first === undefined || first === family) return;
+  const [address = ""] = addresses;
+  throw wrongAddress(
+    nodeName,
+    address,
+    `IPv${first}, and the cluster's nodes have IPv${family} addresses, as its Services have (${serviceSubnets[0]})`,
+    families.includes(family)
+      ? `Write the IPv${family} address first in node.address or node.addressFrom of the machine's configuration`
+      : `Give the machine an IPv${family} address, and name it in node.address or node.addressFrom if it has both; ` +
+        "or found a cluster of the other family",
+  );
+}
+
+function wrongAddress(
+  nodeName: string,
+  address: string,
+  what: string,
+  next = "Give the machine an address of its own: node.address in its configuration, or on its interface",
+): BootstrapError {
   return refusal(
     "node-address",
     `The address ${address} of ${nodeName} is ${what}`,
     "an address of its own that the other nodes can reach",
     address,
-    "Give the machine an address of its own: node.address in its configuration, or on its interface",
+    next,
   );
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { BootstrapError } from "../platform/errors.ts";
 import { addressBytes, isInNetwork } from "../platform/ip_address.ts";
-import { checkClaims, type Claims, clusterNetwork } from "./claims_check.ts";
+import { checkClaims, checkFirstFamily, type Claims, clusterNetwork } from "./claims_check.ts";
 
 const DOCUMENT = "kubernetesVersion: v1.36.3\n";
 const network = clusterNetwork(["198.51.100.1:6443", "[2001:db8::6]:6443", "API:6443"], DOCUMENT);
@@ -54,7 +54,7 @@ Deno.test("checkClaims() refuses the API endpoint's address to workers only", ()
 
 Deno.test("clusterNetwork() takes the cluster's own range of Services", () => {
   const own = clusterNetwork(["192.0.2.1:6443"], `${DOCUMENT}serviceSubnet: fd00:1::/108\n`);
-  assert.deepEqual(own, { apiHosts: ["192.0.2.1"], serviceSubnets: ["fd00:1::/108"], podSubnets: [] });
+  assert.deepEqual(own, { apiHosts: ["192.0.2.1"], serviceSubnets: ["fd00:1::/108"], podSubnets: [], family: 6 });
   assert.equal(codeOf({ ...worker, addresses: ["fd00:1::1"] }, own), "refused/node-address");
   assert.equal(codeOf({ ...worker, addresses: ["10.96.0.1"] }, own), "");
 });
@@ -82,4 +82,32 @@ Deno.test("checkClaims() decides on any address, and accepts none of a Service",
     const bytes = addressBytes(address);
     assert.ok(!isOk || (bytes !== undefined && network.serviceSubnets.every((one) => !isInNetwork(bytes, one))));
   }));
+});
+
+Deno.test("checkFirstFamily() refuses a node whose first address is of the other family, and says what to do", () => {
+  const families = (services: string) => clusterNetwork(["192.0.2.1:6443"], `${DOCUMENT}serviceSubnet: ${services}\n`);
+  const four = ["192.0.2.7"];
+  const six = ["2001:db8::7"];
+  const both = "10.96.0.0/16,fd00:96::/112";
+  const cases: readonly (readonly [services: string, addresses: readonly string[], next: RegExp | undefined])[] = [
+    ["10.96.0.0/16", four, undefined],
+    ["10.96.0.0/16", [...four, ...six], undefined],
+    ["10.96.0.0/16", six, /Give the machine an IPv4 address/],
+    ["10.96.0.0/16", [...six, ...four], /Write the IPv4 address first/],
+    ["fd00:96::/112", six, undefined],
+    ["fd00:96::/112", four, /Give the machine an IPv6 address/],
+    [both, [...four, ...six], undefined],
+    [both, [...six, ...four], /Write the IPv4 address first/],
+    [both, four, undefined],
+    [both, six, /Give the machine an IPv4 address/],
+  ];
+  for (const [services, addresses, next] of cases) {
+    for (const claims of [worker, controlPlane]) {
+      const check = () => checkFirstFamily({ ...claims, addresses }, families(services));
+      if (next === undefined) check();
+      else assert.throws(check, { code: "refused/node-address", retriable: false, next });
+    }
+  }
+  checkFirstFamily({ ...worker, addresses: [] }, families(both));
+  checkFirstFamily({ ...worker, addresses: ["x"] }, families(both));
 });

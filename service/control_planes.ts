@@ -16,6 +16,8 @@ import type { EtcdHealth } from "../kubernetes/etcd_health.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { AnyErrorCode } from "../platform/errors.ts";
 import { asBootstrapError } from "../platform/errors.ts";
+import { hostAndPort } from "../platform/host.ts";
+import { addressBytes, familyOf } from "../platform/ip_address.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Log } from "../platform/log.ts";
 import type { SealedKit } from "../proto/gen/bootstrapper.ts";
@@ -34,17 +36,29 @@ export interface ControlPlanesParts {
   readonly credentialsFolder: string;
   /** The policy in force, YAML. The join service of a new control plane takes it over. */
   readonly policyDocument: () => string;
+  /** Where this control plane's etcd member listens for clients; see {@linkcode ownEtcd}. */
+  readonly etcd: string;
   /** The front's socket for connections to other members of etcd. */
   readonly dialer: string;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** The etcd member of this control plane, where kubeadm has it listen for clients. */
-const OWN_ETCD = "127.0.0.1:2379";
+const ETCD_CLIENT_PORT = 2379;
 /** A node that waits for its turn is idle. A look is a list of etcd's members, only while a node has the turn. */
 const LOOK_MS = 2_000;
 const LONGEST_LOOK_MS = 30_000;
+
+/**
+ * Returns where kubeadm has the etcd member of a control plane listen for clients, `host:port`: at the loopback address
+ * of the family of the node's own address (`GetEtcdArguments()` in its `phases/etcd/local.go`).
+ *
+ * @param host The node's address.
+ */
+export function ownEtcd(host: string): string {
+  const bytes = addressBytes(host);
+  return hostAndPort(bytes !== undefined && familyOf(bytes) === 6 ? "::1" : "127.0.0.1", ETCD_CLIENT_PORT);
+}
 
 /** The control planes of a cluster, as one join service sees them. */
 export class ControlPlanes implements ControlPlaneAdmission, Disposable {
@@ -125,7 +139,7 @@ export class ControlPlanes implements ControlPlaneAdmission, Disposable {
   }
 
   async #connected(): Promise<EtcdCluster> {
-    const { credentialsFolder, dialer } = this.#parts;
-    return this.#etcd ??= new EtcdCluster([OWN_ETCD], await readEtcdCredentials(credentialsFolder), { dialer });
+    const { credentialsFolder, etcd, dialer } = this.#parts;
+    return this.#etcd ??= new EtcdCluster([etcd], await readEtcdCredentials(credentialsFolder), { dialer });
   }
 }

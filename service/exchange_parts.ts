@@ -114,7 +114,7 @@ export interface JoinExchangeService {
   /** What no node may claim to be. */
   readonly network: ClusterNetwork;
   /** The admission records of the cluster. */
-  readonly admissions: Pick<AdmissionRecords, "find" | "admit" | "renew" | "recordCertificates">;
+  readonly admissions: Pick<AdmissionRecords, "find" | "stands" | "admit" | "renew" | "recordCertificates">;
   /** Makes a node's certificates with the cluster's CA, complete but for their signatures. */
   readonly prepareCertificates: (node: CertifiedNode) => Promise<UnsignedNodeCertificates>;
   /** Refuses a node that an operator is removing from the cluster. */

@@ -70,7 +70,8 @@ export async function readSignedRequest(message: SignedJoinRequest, a1: Bytes): 
  */
 export async function checkCsrs({ request, nodeKey }: SignedRequest): Promise<Uint8Array> {
   const { nodeName } = request;
-  checkNodeCsr(await readCsr(request.clientCsr), nodeName, nodeKey);
+  // K_c has signed A2, which names this request.
+  checkNodeCsr(await readCsr(request.clientCsr, nodeKey), nodeName, nodeKey);
   const serving = await readCsr(request.servingCsr);
   checkNodeCsr(serving, nodeName, serving.spki);
   if (!equalBytes(serving.spki, nodeKey)) return serving.spki;

@@ -27,6 +27,7 @@ import { findPolicyDocument } from "../kubernetes/policy_config_map.ts";
 import { checkNotBeingRemoved } from "../kubernetes/removal_requests.ts";
 import { abortable } from "../platform/abortable.ts";
 import type { Clock } from "../platform/clock.ts";
+import { readEndpoint } from "../platform/endpoint.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import type { FetchDocument } from "../platform/fetch_document.ts";
 import type { Log } from "../platform/log.ts";
@@ -35,7 +36,7 @@ import { RefusalLog } from "../platform/refusal_log.ts";
 import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import type { FounderProver, JoinExchangeService } from "./exchange_parts.ts";
-import { ControlPlanes } from "./control_planes.ts";
+import { ControlPlanes, ownEtcd } from "./control_planes.ts";
 import { CutListKeeper } from "./cut_list.ts";
 import { clusterNetwork } from "./claims_check.ts";
 import { DocumentFetches } from "./document_fetches.ts";
@@ -174,6 +175,7 @@ export async function runJoinService(dependencies: JoinServiceDependencies, sign
     clock,
     log,
     policyDocument: () => policies.current().document,
+    etcd: ownEtcd(readEndpoint(state.listen, "listen").host),
     dialer,
   });
   const serviceAdmissions = new ServiceAdmissions({ api, records: admissions, clock, log });

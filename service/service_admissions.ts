@@ -30,7 +30,7 @@ import { type FailedTry, retry } from "../platform/retry.ts";
 /** What {@linkcode ServiceAdmissions} works with. */
 export interface ServiceAdmissionsParts {
   readonly api: ObjectApi;
-  readonly records: Pick<AdmissionRecords, "find" | "admit" | "renew" | "recordCertificates">;
+  readonly records: Pick<AdmissionRecords, "find" | "stands" | "admit" | "renew" | "recordCertificates">;
   readonly clock: Clock;
   readonly log: Log;
   /** Numbers from 0 to 1. Default: `Math.random`. */
@@ -92,6 +92,11 @@ export class ServiceAdmissions {
   async find(identity: string): Promise<AdmissionRecord | undefined> {
     await this.migrated();
     return await this.#parts.records.find(identity);
+  }
+
+  /** Like `AdmissionRecords.stands()`. */
+  stands(identity: string, uid: string): Promise<boolean> {
+    return this.#parts.records.stands(identity, uid);
   }
 
   /** Like `AdmissionRecords.admit()`. */

@@ -19,7 +19,7 @@ import type { NodeRequest } from "../protocol/join_request.ts";
 import { refusal } from "../protocol/refusal.ts";
 import { sign } from "../protocol/signature.ts";
 import { answerStatement, extendedOnce, lockDigest } from "../protocol/transcript.ts";
-import { checkClaims } from "./claims_check.ts";
+import { checkClaims, checkFirstFamily } from "./claims_check.ts";
 import type { QueuedNode } from "./control_plane_queue.ts";
 import type { JoinExchangeService, JoinSession } from "./exchange_parts.ts";
 import { checkKubeletVersion } from "./kubelet_version.ts";
@@ -51,6 +51,7 @@ export async function checkPolicy(
   }
   checkNodeName(claims.identity, nodeName);
   checkClaims(request, network);
+  if (purpose === "join") checkFirstFamily(request, network);
   if (purpose === "join" && !claims.fresh) {
     const record = await admissions.find(claims.identity);
     if (record?.nodeName !== nodeName || record.role !== role) {
@@ -130,9 +131,11 @@ async function prepareTicket(
   const { nodeName, addresses } = request;
   const confirm = async () => {
     await service.confirmPolicy();
-    await service.checkNotRemoved(nodeName);
     // A whole removal may have passed meanwhile.
-    if (await admissions.find(identity) === undefined) throw noLongerAdmitted(identity, nodeName);
+    const standing = admissions.stands(identity, uid);
+    standing.catch(() => {});
+    await service.checkNotRemoved(nodeName);
+    if (!await standing) throw noLongerAdmitted(identity, nodeName);
   };
   const sealedKit = becomesControlPlane(request)
     ? await admitControlPlane(

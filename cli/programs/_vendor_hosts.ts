@@ -4,12 +4,13 @@
  * @module
  */
 import type { AskVendor, VendorRequest } from "../../attestation/vendor_service.ts";
+import { tlsRefusal } from "../../certificate/tls_refusal.ts";
 import type { Clock } from "../../platform/clock.ts";
 import type { Endpoint } from "../../platform/endpoint.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { DocumentClient } from "../../platform/fetch_document.ts";
 import { present } from "../../platform/present.ts";
-import { unreachableReason } from "../../platform/reach.ts";
+import { REACH_DEADLINE_MS, unreachableReason } from "../../platform/reach.ts";
 import type { FailedTry } from "../../platform/retry.ts";
 import { retry } from "../../platform/retry.ts";
 import type { OutputForm } from "../context.ts";
@@ -29,14 +30,20 @@ function endpointOf(host: string): Endpoint {
   return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? HTTPS_PORT : Number(port) };
 }
 
-/** Finds the hosts that cannot be reached. They are tried at once, so that a machine without network knows soon. */
+/** The tries to reach a host: as many as fit into the time that one may take. */
+const REACH = { maximumTries: 4, backOff: { firstMs: 500, factor: 2, longestMs: 2_000, jitter: 0.2 } } as const;
+
+/**
+ * Finds the hosts that cannot be reached. They are tried at the same time, so that a machine without network knows soon.
+ * A quick failure is tried again: a name service or a host may fail once.
+ */
 export async function unreachable(
   requests: readonly VendorRequest[],
   clock: Clock,
 ): Promise<Map<string, BootstrapError>> {
   const hosts = [...new Set(requests.map(({ url }) => hostOf(url)))];
   const tries = await Promise.all(hosts.map(async (host) => {
-    return { host, reason: await unreachableReason(endpointOf(host), clock) };
+    return { host, reason: await lastingReason(endpointOf(host), clock) };
   }));
   const failed = Map.groupBy(tries, ({ reason }) => reason);
   failed.delete(undefined);
@@ -49,13 +56,29 @@ export async function unreachable(
   }));
 }
 
+/** Why a host cannot be reached within {@linkcode REACH_DEADLINE_MS}. */
+async function lastingReason(endpoint: Endpoint, clock: Clock): Promise<string | undefined> {
+  const startMs = clock.monotonicMs();
+  let reason: string | undefined;
+  await retry(async () => {
+    reason = await unreachableReason(endpoint, clock);
+    if (reason !== undefined) throw new BootstrapError("unavailable/collateral", reason);
+  }, {
+    ...{ clock, random: Math.random, ...REACH },
+    isRetriable: () => clock.monotonicMs() - startMs < REACH_DEADLINE_MS,
+  }).catch(() => {});
+  return reason;
+}
+
 /**
- * Asks a service, again after a pause if it may answer later.
+ * Asks a service, again after a pause if it may answer later. A server whose certificate is refused is asked once.
  *
+ * @param caCertificates Those of the client, PEM.
  * @param silent Keeps the hosts whose last request had no answer at all, so that they are not asked for other documents.
  */
 export function asking(
   client: DocumentClient,
+  caCertificates: readonly string[],
   { clock, printError }: { readonly clock: Clock; readonly printError: (text: string) => void },
   output: OutputForm,
   silent: Map<string, BootstrapError>,
@@ -65,8 +88,10 @@ export function asking(
   };
   return (url) =>
     retry(async () => {
-      const answer = await client.ask(url).catch((cause: unknown) => {
-        const error = unavailable(url, cause instanceof Error ? cause.message : String(cause), true, cause);
+      const answer = await client.ask(url).catch(async (cause: unknown) => {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        const refused = await tlsRefusal(new URL(url), caCertificates);
+        const error = refused === undefined ? unavailable(url, reason, true, cause) : untrusted(url, refused);
         silent.set(hostOf(url), error);
         throw error;
       });
@@ -83,5 +108,14 @@ function unavailable(url: string, reason: string, retriable: boolean, cause?: un
     retriable,
     details: { address: url },
     ...present("cause", cause),
+  });
+}
+
+function untrusted(url: string, refused: Error): BootstrapError {
+  return new BootstrapError("unavailable/collateral", `Cannot get ${url}: ${refused.message}`, {
+    next: "Check the address, the CA that --ca names, and the clock of this machine; a proxy may answer instead",
+    retriable: false,
+    details: { address: url },
+    cause: refused,
   });
 }

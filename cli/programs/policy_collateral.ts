@@ -15,6 +15,7 @@ import { documentText, MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts
 import { asBootstrapError, BootstrapError } from "../../platform/errors.ts";
 import { documentClient } from "../../platform/fetch_document.ts";
 import { ensureFolder, readFile, readFileIfExists, writeFileAtomic } from "../../platform/files.ts";
+import { publicCas } from "../../platform/public_cas.ts";
 import { present } from "../../platform/present.ts";
 import { asking, hostOf, unreachable } from "./_vendor_hosts.ts";
 import type { CliContext, OutputForm } from "../context.ts";
@@ -70,12 +71,12 @@ const NAME_WIDTH = 34;
 export async function policyCollateralFetch(options: PolicyCollateralOptions, context: CliContext): Promise<void> {
   const folder = await folderOf(options, context);
   const requests = await requestsOf(options, context);
-  const caCertificates = options.caFile === undefined ? undefined : [await readText(options.caFile)];
+  const caCertificates = options.caFile === undefined ? publicCas() : [await readText(options.caFile)];
   using client = documentClient({
     maximumBytes: MAXIMUM_COLLATERAL_BYTES,
     clock: context.clock,
     deadlineMs: ANSWER_DEADLINE_MS,
-    ...present("caCertificates", caCertificates),
+    caCertificates,
   });
   await ensureFolder(folder);
   const silent = await unreachable(requests, context.clock);
@@ -92,7 +93,7 @@ export async function policyCollateralFetch(options: PolicyCollateralOptions, co
     try {
       for (
         const { name, bytes, until, isAnswerOlder = false } of await request.fetch(
-          asking(client, context, options.output, silent),
+          asking(client, caCertificates, context, options.output, silent),
           context.clock.now(),
           findKept,
         )
@@ -135,6 +136,7 @@ function missingError(
   const reasons = [...new Set([error.message, ...ofHosts])].join(". ");
   return new BootstrapError(error.code, `Not all documents are there. Missing: ${names}. ${reasons}`, {
     ...present("next", error.next),
+    retriable: error.retriable,
     details: { missing: names, kept: kept.map(({ name }) => name).join(", ") || "none", folder },
     cause: error,
   });

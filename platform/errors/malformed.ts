@@ -288,6 +288,8 @@ export const MALFORMED = {
   },
   "malformed/utf8": {
     meaning: "A text is not UTF-8.",
-    remedy: "Give the file that was meant: this one is binary, damaged, or in another encoding than UTF-8.",
+    remedy:
+      "The error names what was read. If that is a file, it is binary, damaged, or in another encoding: give the one that " +
+      "was meant, in UTF-8. If it is a field of a message or of a certificate, the program that made it has a defect.",
   },
 } as const satisfies ErrorEntries<`malformed/${string}`>;

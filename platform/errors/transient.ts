@@ -91,6 +91,7 @@ export const UNAVAILABLE = {
   "unavailable/collateral": {
     meaning: "A document of the manufacturer cannot be fetched from the collateral cache.",
     remedy: "Check the collateral cache, or put the document into a collateral folder.",
+    sometimes: "no for a server whose certificate is refused, or that answers that it has no such document",
   },
   "unavailable/connection": {
     meaning: "The connection cannot be made, or broke.",
@@ -169,6 +170,11 @@ export const UNAVAILABLE = {
   "unavailable/locking": {
     meaning: "The node is being locked, and makes no evidence at this moment.",
     remedy: ASKS_AGAIN,
+  },
+  "unavailable/name-resolution": {
+    meaning: "A host's name cannot be resolved on the machine that calls it.",
+    remedy:
+      "Check the spelling, and the name service of this machine (`getent hosts NAME`); or give the IP address instead of the name.",
   },
   "unavailable/node-addresses": {
     meaning: "A node changed its address several times, while its certificates for the earlier addresses are valid.",

@@ -103,14 +103,19 @@ export interface InitProposal {
     | Evidence
     | undefined;
   /**
-   * The two below are advice, and prove nothing: with them, an operator's typing error is found before anything is signed.
+   * The three below are advice, and prove nothing: with them, an operator's typing error, and clocks that do not agree,
+   * are found before anything is signed.
    * The cluster's name in the node's configuration.
    */
   clusterName?:
     | string
     | undefined;
   /** The address by which other nodes are to reach the node. */
-  nodeAddress?: string | undefined;
+  nodeAddress?:
+    | string
+    | undefined;
+  /** The node's clock, milliseconds since 1970. */
+  timeMs?: bigint | undefined;
 }
 
 export interface ActivationAnswer {
@@ -1273,6 +1278,7 @@ function createBaseInitProposal(): InitProposal {
     evidence: undefined,
     clusterName: undefined,
     nodeAddress: undefined,
+    timeMs: undefined,
   };
 }
 
@@ -1292,6 +1298,12 @@ export const InitProposal: MessageFns<InitProposal> = {
     }
     if (message.nodeAddress !== undefined) {
       writer.uint32(42).string(message.nodeAddress);
+    }
+    if (message.timeMs !== undefined) {
+      if (BigInt.asIntN(64, message.timeMs) !== message.timeMs) {
+        throw new globalThis.Error("value provided for field message.timeMs of type int64 too large");
+      }
+      writer.uint32(48).int64(message.timeMs);
     }
     return writer;
   },
@@ -1349,6 +1361,14 @@ export const InitProposal: MessageFns<InitProposal> = {
             message.nodeAddress = reader.string();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.timeMs = reader.int64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1373,6 +1393,7 @@ export const InitProposal: MessageFns<InitProposal> = {
       : undefined;
     message.clusterName = object.clusterName ?? undefined;
     message.nodeAddress = object.nodeAddress ?? undefined;
+    message.timeMs = (object.timeMs !== undefined && object.timeMs !== null) ? BigInt(object.timeMs) : undefined;
     return message;
   },
 };

@@ -116,7 +116,11 @@ const REASONS: Readonly<Record<string, Reason>> = {
   },
   "its address is the API server's": {
     ...{ code: "refused/node-address", retriable: false, details: ["expected", "seen"] },
-    service: { network: { apiHosts: ["192.0.2.7"], serviceSubnets: ["10.96.0.0/12"], podSubnets: [] } },
+    service: { network: { apiHosts: ["192.0.2.7"], serviceSubnets: ["10.96.0.0/12"], podSubnets: [], family: 4 } },
+  },
+  "its address is of the family that the cluster does not have": {
+    ...{ code: "refused/node-address", retriable: false, details: ["expected", "seen"] },
+    node: asWorker("worker-1", "2001:db8::7"),
   },
   "its name is the API server's": {
     ...{ code: "refused/node-name", retriable: false, details: ["expected", "seen"] },

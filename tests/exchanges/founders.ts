@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { EvidenceVerifier } from "../../attestation/evidence.ts";
+import type { EvidenceIssuer, EvidenceVerifier, MeasurementRegisters } from "../../attestation/evidence.ts";
 import { TPM_SETTINGS } from "../../attestation/testing/trust.ts";
 import type { KeyPair } from "../../certificate/keys.ts";
 import { generateKeyPair } from "../../certificate/keys.ts";
@@ -14,6 +14,7 @@ import type { FounderMeetingOptions, MeetingState } from "../../founding/meeting
 import { FounderMeeting } from "../../founding/meeting.ts";
 import type { FounderTrust } from "../../founding/trust_comparison.ts";
 import { measureTrust } from "../../nodelock/measure.ts";
+import type { Clock } from "../../platform/clock.ts";
 import { systemClock } from "../../platform/clock.ts";
 import type { Endpoint } from "../../platform/endpoint.ts";
 import { readEndpoint } from "../../platform/endpoint.ts";
@@ -50,11 +51,24 @@ export async function newFounding(mode: FoundingMode, size = 3): Promise<TestFou
   return { trust, token, verifier: shownVerifier };
 }
 
+/** The system's clock, whose steady time can be set forward: evidence for one peer is made only so often. */
+export function jumpingClock(): Clock & { jump(ms: number): void } {
+  let jumpedMs = 0;
+  return {
+    ...systemClock,
+    monotonicMs: () => systemClock.monotonicMs() + jumpedMs,
+    jump: (ms) => void (jumpedMs += ms),
+  };
+}
+
 /** One line of a founder's log. */
 export interface LogLine {
   readonly name: string;
   readonly fields: LogFields;
 }
+
+/** Makes evidence, and has registers. */
+export type TestMachine = EvidenceIssuer & MeasurementRegisters;
 
 /** A machine that founds. */
 export class TestFounder implements AsyncDisposable {
@@ -63,7 +77,7 @@ export class TestFounder implements AsyncDisposable {
 
   private constructor(
     readonly name: string,
-    readonly machine: ShownMachine,
+    readonly machine: TestMachine,
     readonly folder: string,
     readonly key: FounderKey,
     readonly meeting: FounderMeeting,
@@ -76,14 +90,19 @@ export class TestFounder implements AsyncDisposable {
     founding: TestFounding,
     peers: readonly Endpoint[],
     changes: Partial<FounderMeetingOptions> & {
-      readonly machine?: ShownMachine;
+      readonly machine?: TestMachine;
       readonly address?: string;
       readonly listenPort?: number;
       readonly folder?: string;
     } = {},
   ): Promise<TestFounder> {
-    const { machine = new ShownMachine(), address = `${name}.example:9444`, listenPort = 0, folder, ...options } =
-      changes;
+    const {
+      machine = new ShownMachine() as TestMachine,
+      address = `${name}.example:9444`,
+      listenPort = 0,
+      folder,
+      ...options
+    } = changes;
     const { trust, token, verifier } = founding;
     await measureTrust(machine, trust);
     const at = folder ?? await Deno.makeTempDir({ prefix: "founder-" });

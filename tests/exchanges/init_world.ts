@@ -137,6 +137,8 @@ export interface InitWorldOptions
   readonly operator?: TestOperator;
   /** Makes the evidence and keeps the registers. Default: a {@linkcode ShownMachine}. */
   readonly machine?: EvidenceIssuer & MeasurementRegisters;
+  /** How often the server cannot listen first. */
+  readonly listenFailures?: number;
   /** Stands between the server and its lock. */
   readonly withLock?: (lock: NodeLock) => NodeLock;
   /** The work that makes the cluster, in steps of the journal that are retried as those of an init are. */
@@ -179,8 +181,10 @@ export class InitWorld implements AsyncDisposable {
     const machine = options.machine ?? new ShownMachine();
     const cluster = { apiEndpoints: ["a:6443"], joinEndpoints: ["a:9444"], nodeName: "n1" };
     const clock = options.clock ?? systemClock;
+    let listenFailures = options.listenFailures ?? 0;
     const server = new InitServer({
       listen: async (handle) => {
+        if (listenFailures-- > 0) throw new BootstrapError("system/listen", "The port is in use");
         const listener = await listenForInits(handle, options.log);
         this.socket = listener.socket;
         return listener;

@@ -47,6 +47,7 @@ for (const [change, { code, check }] of Object.entries(CHANGES)) {
         ? {
           admissions: {
             find: (identity: string) => admissions.find(identity),
+            stands: (identity: string, uid: string) => admissions.stands(identity, uid),
             admit: async (...all: Parameters<typeof admissions.admit>) => {
               if (place === "admit") await held.pass();
               return await admissions.admit(...all);
@@ -118,6 +119,7 @@ Deno.test("nothing is signed for a node whose whole removal passed after its cer
     service: {
       admissions: {
         find: (identity) => admissions.find(identity),
+        stands: (identity, uid) => admissions.stands(identity, uid),
         admit: (record) => admissions.admit(record),
         renew: (record) => admissions.renew(record),
         recordCertificates: async (identity, uid, certificates, asked) => {
@@ -140,6 +142,7 @@ Deno.test("a ticket that waits for a slow API server does not admit its node aga
     service: {
       admissions: {
         find: (identity) => admissions.find(identity),
+        stands: (identity, uid) => admissions.stands(identity, uid),
         admit: (record) => (calls.push("admit"), admissions.admit(record)),
         renew: (record) => admissions.renew(record),
         recordCertificates: (identity, uid, certificates, asked) => {

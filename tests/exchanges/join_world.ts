@@ -69,6 +69,13 @@ export class MemoryAdmissions {
     return Promise.resolve(this.records.find((record) => record.identity === identity));
   }
 
+  /** Whether an admission still is. */
+  stands(identity: string, uid: string): Promise<boolean> {
+    return Promise.resolve(
+      this.#uids.get(identity) === uid && this.records.some((record) => record.identity === identity),
+    );
+  }
+
   /** Admits a node, or refuses it as the real records do. */
   admit(record: AdmissionRecord): Promise<Admission> {
     const before = this.records.find(({ identity }) => identity === record.identity);

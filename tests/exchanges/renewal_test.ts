@@ -65,6 +65,7 @@ Deno.test("a member that is removed while it is judged gets no new certificates"
     service: {
       admissions: {
         find: (identity) => admissions.find(identity),
+        stands: (identity, uid) => admissions.stands(identity, uid),
         admit: (record) => admissions.admit(record),
         renew: async (record) => {
           admissions.records.length = 0;

@@ -44,6 +44,7 @@ class Refusing {
   wrap(admissions: JoinExchangeService["admissions"]): JoinExchangeService["admissions"] {
     return {
       find: (identity) => admissions.find(identity),
+      stands: (identity, uid) => admissions.stands(identity, uid),
       renew: (record) => admissions.renew(record),
       recordCertificates: (...args) => admissions.recordCertificates(...args),
       admit: (record) => {

@@ -6,6 +6,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as v from "valibot";
 import { readEvidenceFile } from "../../attestation/evidence_file.ts";
+import { decodePledge, decodeRoster } from "../../founding/_roster_files.ts";
+import { decodeCompleted, decodeStaged } from "../../founding/founder_journal.ts";
 import { decodeJournal } from "../../journal/_journal_file.ts";
 import { parseMeasurementRecord } from "../../node/measurement_record.ts";
 import { parseMembership } from "../../node/membership.ts";
@@ -66,6 +68,34 @@ const FORMATS: readonly Format[] = [
     },
     read: (text) => decodeLockRecord(utf8(text), "it"),
     has: has({ owner: "init", time: new Date("2026-01-02T03:04:05.678Z") }),
+  },
+  {
+    name: "founder's pledge",
+    versions: {
+      1: `{"version":1,"founders":[{"identity":"${ID}","name":"n1","address":"192.0.2.1:9444","certificate":"MAA="}]}\n`,
+    },
+    read: (text) => decodePledge(utf8(text), "it")[0],
+    has: has({ identity: ID, name: "n1", address: "192.0.2.1:9444" }),
+  },
+  {
+    name: "founders' roster",
+    versions: {
+      1: `{"version":1,"roster":"${ID}","pledges":[{"key":"${ID}","signature":"${"AAAA".repeat(21)}AA=="}]}\n`,
+    },
+    read: (text) => decodeRoster(utf8(text), "it").pledges[0],
+    has: has({ key: ID }),
+  },
+  {
+    name: "founder's staged decision",
+    versions: { 1: `{"version":1,"epoch":2,"revision":"7","clusterId":"sha256:${ID}"}\n` },
+    read: (text) => decodeStaged(utf8(text), "it"),
+    has: has({ epoch: 2, revision: 7n, clusterId: `sha256:${ID}` }),
+  },
+  {
+    name: "founder's completed cluster",
+    versions: { 1: `{"version":1,"epoch":2,"clusterId":"sha256:${ID}","endpoints":["n1:6443"]}\n` },
+    read: (text) => decodeCompleted(utf8(text), "it"),
+    has: has({ epoch: 2, clusterId: `sha256:${ID}`, endpoints: ["n1:6443"] }),
   },
   {
     name: "journal",

@@ -85,8 +85,26 @@ const integrationParts: readonly Part[] = [
     "kubernetes/kubernetes_control_plane_test.ts",
     "kubernetes/kubernetes_upgrade_test.ts",
   ),
-  integration("worlds", 6, "node/worlds_test.ts"),
+  integration(
+    "worlds",
+    9,
+    "node/worlds_fresh_test.ts",
+    "node/worlds_locked_test.ts",
+    "node/worlds_test.ts",
+  ),
 ];
+
+/** How many random schedules of a founding there are. */
+const SCHEDULES = 500;
+
+function schedules(seed: number): Part {
+  const options = ["--count", `${SCHEDULES}`, "--jobs", `${JOBS + 1}`, "--seed", `${seed}`];
+  return {
+    name: "founding/schedules",
+    minutes: 30,
+    args: [...runArguments, "tests/integration/founding/schedules.ts", ...options],
+  };
+}
 
 /** Changes of every byte or bit. The unit tests run these files too, with every sixteenth change. */
 const flipFiles = [
@@ -135,6 +153,7 @@ export function parts(seed: number): readonly Part[] {
     ...sliced("crash", 5, "tests/integration/crash/crash_matrix_test.ts"),
     ...sliced("flips", 2, ...flipFiles),
     ...protocolParts,
+    schedules(seed),
     ...fuzzParts(seed),
   ];
 }

@@ -11,6 +11,8 @@ import { readPublicArea, spkiOf } from "../../attestation/kinds/tpm/public_area.
 import { operatorKeyLine } from "../../certificate/operator_key.ts";
 import { writePem } from "../../certificate/pem.ts";
 import { opensshKeyOf } from "../../certificate/testing/openssh_key.ts";
+import { encodeRecord } from "../../founding/_records.ts";
+import { encodePledge, encodeRoster } from "../../founding/_roster_files.ts";
 import { authorizationConfiguration } from "../../kubernetes/authorization_configuration.ts";
 import { kubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { encodeLockRecord } from "../../nodelock/record.ts";
@@ -75,6 +77,23 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "private-key/openssh.pem": utf8(writePem("OPENSSH PRIVATE KEY", openssh)),
     "openssh-key/plain.bin": openssh,
     "private-key/p-256.pem": utf8(fixedPrivateKeyPem("p-256", 3)),
+    "founding-files/pledge.json": encodePledge([
+      { identity: ID, name: "n1", address: "192.0.2.1:9444", certificate: ca },
+    ]),
+    "founding-files/roster.json": encodeRoster({
+      roster: new Uint8Array(32),
+      pledges: [{ key: ID, signature: new Uint8Array(64) }],
+    }),
+    "founding-files/decision.json": json({ version: 1, epoch: 1, revision: "7", clusterId: clusterIdText(clusterId) }),
+    "founding-files/complete.json": json({ version: 1, epoch: 1, clusterId: clusterIdText(clusterId), endpoints: [] }),
+    "founding-decision/decision.json": encodeRecord({
+      ...{ epoch: 1, identity: ID, key: ID, clusterId: clusterIdText(clusterId) },
+    }),
+    "founding-decision/complete.json": encodeRecord({
+      ...{ epoch: 1, clusterId: clusterIdText(clusterId), endpoints: ["n1:6443"] },
+    }),
+    "founding-decision/leader.json": encodeRecord({ key: ID, instance: "ab".repeat(16) }),
+    "founding-decision/resigned.json": encodeRecord({ reason: "preflight failed" }),
     "lock-record/init.json": await encodeLockRecord({ owner: "init", clusterId, time: NOW }),
     "reset-marker/reset.json": json({ version: 1, startedAt: TIME, etcdPeers: ["https://192.0.2.1:2379"] }),
     ...nodeFiles(),

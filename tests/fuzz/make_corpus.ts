@@ -10,6 +10,7 @@
  */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { foundingFiles } from "./_corpus_founding.ts";
 import { messageFiles } from "./_corpus_messages.ts";
 import { signedFiles } from "./_corpus_signed.ts";
 import { structureFiles } from "./_corpus_structures.ts";
@@ -20,7 +21,13 @@ await Deno.remove(folder, { recursive: true }).catch((error) => {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 });
 const signed = await signedFiles();
-const files = { ...signed, ...await structureFiles(signed), ...await messageFiles(signed), ...await textFiles(signed) };
+const files = {
+  ...signed,
+  ...await foundingFiles(),
+  ...await structureFiles(signed),
+  ...await messageFiles(signed),
+  ...await textFiles(signed),
+};
 for (const [name, bytes] of Object.entries(files)) {
   await Deno.mkdir(dirname(join(folder, name)), { recursive: true });
   await Deno.writeFile(join(folder, name), bytes);

@@ -10,6 +10,8 @@ import { documentTargets } from "./targets/documents.ts";
 import { exchangeTargets } from "./targets/exchanges.ts";
 import { fileTargets } from "./targets/files.ts";
 import { foundedTargets } from "./targets/founded.ts";
+import { foundingTargets } from "./targets/founding.ts";
+import { foundingFileTargets } from "./targets/founding_files.ts";
 import { imageTargets } from "./targets/images.ts";
 import { messageTargets } from "./targets/messages.ts";
 import { relayTargets } from "./targets/relay.ts";
@@ -21,6 +23,8 @@ export const TARGETS: readonly FuzzTarget[] = [
   ...messageTargets,
   ...exchangeTargets,
   ...foundedTargets,
+  ...foundingTargets,
+  ...foundingFileTargets,
   ...relayTargets,
   ...certificateTargets,
   ...tpmTargets,

@@ -11,6 +11,7 @@ const FOLDERS = [
   "certificate",
   "channel",
   "cli",
+  "founding",
   "init",
   "join",
   "journal",

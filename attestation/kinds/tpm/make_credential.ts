@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { createHmac } from "node:crypto";
+import { createECDH, createHash, createHmac } from "node:crypto";
 import { cfb } from "@noble/ciphers/aes.js";
 import type { Bytes } from "../../../platform/bytes.ts";
-import { concat, randomBytes, u32be, utf8 } from "../../../platform/bytes.ts";
+import { concat, copyOf, randomBytes, u32be, utf8 } from "../../../platform/bytes.ts";
 import type { ActivationChallenge } from "../../evidence.ts";
 import type { PublicKeyValue } from "./public_area.ts";
 import { spkiOf } from "./public_area.ts";
@@ -28,8 +28,9 @@ type SealedSeed = { readonly seed: Bytes; readonly encryptedSeed: Bytes };
 const SECRET_BYTES = 32;
 const AES_BLOCK_BYTES = 16;
 const HASH_BYTES = Object.freeze({ "SHA-256": 32, "SHA-384": 48 });
-const CURVE_NAMES = Object.freeze({ p256: "P-256", p384: "P-384" });
-const UNCOMPRESSED_PREFIX_BYTES = 1;
+const CURVE_NAMES = Object.freeze({ p256: "prime256v1", p384: "secp384r1" });
+/** The octet in front of x ‖ y (SEC 1, 2.3.3). */
+const UNCOMPRESSED = Uint8Array.of(0x04);
 const BITS = 8;
 
 /**
@@ -49,7 +50,7 @@ export async function makeCredential(
   const secret = randomBytes(SECRET_BYTES);
   const { seed, encryptedSeed } = endorsementKey.type === "rsa"
     ? await sealSeedByRsa(endorsementKey, hash)
-    : await sealSeedByEcdh(endorsementKey, hash);
+    : sealSeedByEcdh(endorsementKey, hash);
   const key = kdfa(hash, seed, "STORAGE", attestationKeyName, aesKeyBytes);
   const encrypted = cfb(key, new Uint8Array(AES_BLOCK_BYTES)).encrypt(tpmWriter().sized16(secret).done());
   const macKey = kdfa(hash, seed, "INTEGRITY", new Uint8Array(), HASH_BYTES[hash]);
@@ -82,21 +83,27 @@ async function encryptByRsa(spki: Bytes, hash: Hash, seed: Bytes): Promise<Array
 }
 
 /** Part 1, C.6.3: the seed is derived from a key agreement with an ephemeral key, whose point is sent. */
-async function sealSeedByEcdh(key: PublicKeyValue & { readonly type: "ecc" }, hash: Hash): Promise<SealedSeed> {
-  const algorithm = { name: "ECDH", namedCurve: CURVE_NAMES[key.curve] };
-  const publicKey = await crypto.subtle.importKey("spki", spkiOf(key), algorithm, false, []);
-  const ephemeral = await crypto.subtle.generateKey(algorithm, true, ["deriveBits"]);
+function sealSeedByEcdh(key: PublicKeyValue & { readonly type: "ecc" }, hash: Hash): SealedSeed {
+  const { shared, point } = agree(key);
   const coordinateBytes = key.x.length;
-  const sharedBits = coordinateBytes * BITS;
-  const shared = await crypto.subtle.deriveBits({ name: "ECDH", public: publicKey }, ephemeral.privateKey, sharedBits);
-  const point = new Uint8Array(await crypto.subtle.exportKey("raw", ephemeral.publicKey)).subarray(
-    UNCOMPRESSED_PREFIX_BYTES,
-  );
   const [x, y] = [point.subarray(0, coordinateBytes), point.subarray(coordinateBytes)];
   // KDFe (Part 1, 11.4.10.3): one block is enough, because the seed is as long as the hash.
-  const input = concat(u32be(1), new Uint8Array(shared), label("IDENTITY"), x, key.x);
-  const seed = new Uint8Array(await crypto.subtle.digest(hash, input));
+  const input = concat(u32be(1), shared, label("IDENTITY"), x, key.x);
+  const seed = copyOf(createHash(nameOf(hash)).update(input).digest());
   return { seed, encryptedSeed: tpmWriter().sized16(x).sized16(y).done() };
+}
+
+/**
+ * Agrees on a secret with a fresh key, and returns the secret, one coordinate, with the fresh key's point, x ‖ y.
+ * WebCrypto takes a third longer: it derives the public key again to export it.
+ */
+function agree({ curve, x, y }: PublicKeyValue & { readonly type: "ecc" }): {
+  readonly shared: Bytes;
+  readonly point: Bytes;
+} {
+  const ephemeral = createECDH(CURVE_NAMES[curve]);
+  const point = copyOf(ephemeral.generateKeys()).subarray(UNCOMPRESSED.length);
+  return { shared: copyOf(ephemeral.computeSecret(concat(UNCOMPRESSED, x, y))), point };
 }
 
 /** KDFa (Part 1, 11.4.10.2) with the context of one party: one HMAC block, truncated to `bytes`. */
@@ -106,7 +113,12 @@ function kdfa(hash: Hash, key: Bytes, use: string, context: Uint8Array, bytes: n
 }
 
 function hmac(hash: Hash, key: Bytes, message: Bytes): Bytes {
-  return new Uint8Array(createHmac(hash.replace("-", ""), key).update(message).digest());
+  return new Uint8Array(createHmac(nameOf(hash), key).update(message).digest());
+}
+
+/** The name of a hash for `node:crypto`. */
+function nameOf(hash: Hash): string {
+  return hash.replace("-", "");
 }
 
 function label(text: string): Bytes {

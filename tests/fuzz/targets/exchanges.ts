@@ -223,6 +223,7 @@ export const exchangeTargets: readonly FuzzTarget[] = [
               Promise.resolve({
                 ...{ identity, nodeName: "worker-1", role: "worker", nodeKey: "", addresses: [], evidenceDigest: "" },
               }),
+            stands: () => Promise.resolve(true),
             admit: () => Promise.resolve({ uid: crypto.randomUUID() }),
             renew: () => Promise.resolve({ uid: crypto.randomUUID() }),
             recordCertificates: () => Promise.resolve(),

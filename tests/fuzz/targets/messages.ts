@@ -34,6 +34,8 @@ const ENVELOPES: readonly MessageType<unknown>[] = [
   protocol.InitServerMessage,
   protocol.JoinClientMessage,
   protocol.JoinServerMessage,
+  protocol.FoundClientMessage,
+  protocol.FoundServerMessage,
   protocol.Refusal,
   etcd.MemberListResponse,
   etcd.MemberRemoveResponse,

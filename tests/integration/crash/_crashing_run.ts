@@ -16,8 +16,16 @@ import { runDependencies, type RunOptions } from "../../../cli/programs/run.ts";
 import { createSystemContext } from "../../../cli/system_context.ts";
 import { terminationSignal } from "../../../cli/termination.ts";
 import { runNode } from "../../../node/run.ts";
+import type { Clock } from "../../../platform/clock.ts";
+import { exists } from "../../../platform/files.ts";
 import type { Log, LogFields } from "../../../platform/log.ts";
-import { type Harm, type HarmedRun, harmIn, MEMBERSHIP, readHarmedRun } from "./crash_points.ts";
+import { closeProcessNetwork } from "../../../platform/process_network.ts";
+import { GO_FILE, type Harm, type HarmedRun, harmIn, MEMBERSHIP, readHarmedRun } from "./crash_points.ts";
+
+const HOUR_MS = 3_600_000;
+const POLL_MS = 20;
+/** Other processes start in real time, and are waited for. */
+const SLOW_START_MS = 10_000;
 
 /** Kills the process and everything that it started at once, as systemd does with a unit. */
 function killGroup(): void {
@@ -45,9 +53,32 @@ function harmfulLog(log: Log, point: HarmedRun["point"]): Log {
   };
 }
 
-function contextOf({ tpm, point }: HarmedRun): CliContext {
+/** A clock that jumps whenever the file changes. Without the file it is not ahead. */
+function harmedClock(clock: Clock, { aheadFile, rate }: NonNullable<HarmedRun["clock"]>): Clock {
+  const aheadMs = () => {
+    try {
+      return Number(Deno.readTextFileSync(aheadFile)) * HOUR_MS;
+    } catch {
+      return 0;
+    }
+  };
+  const startMs = clock.monotonicMs();
+  const fastMs = () => Math.max(0, clock.monotonicMs() - startMs - SLOW_START_MS);
+  return {
+    ...clock,
+    now: () => new Date(clock.now().getTime() + aheadMs()),
+    monotonicMs: () => clock.monotonicMs() + fastMs() * (rate - 1),
+    sleep: (ms, signal) => clock.sleep(fastMs() > 0 || ms >= HOUR_MS ? ms / rate : ms, signal),
+  };
+}
+
+function contextOf({ tpm, point, clock }: HarmedRun): CliContext {
   const system = createSystemContext();
-  const context = { ...system, log: harmfulLog(system.log, point) };
+  const context = {
+    ...system,
+    log: harmfulLog(system.log, point),
+    ...(clock === undefined ? {} : { clock: harmedClock(system.clock, clock) }),
+  };
   if (tpm === undefined) return context;
   const openTpm = () => connectTpmSocket({ path: tpm });
   return { ...context, openTpm, paths: { ...system.paths, tpmDevice: tpm } };
@@ -65,8 +96,12 @@ async function comeToHarm(harm: Harm): Promise<void> {
   doHarm(harm);
 }
 
+async function untilGoOn(): Promise<void> {
+  while (!await exists(GO_FILE)) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+}
+
 /** The command `run` with a failure at the given point. */
-function harmedRun({ point }: HarmedRun): CliCommand<RunOptions, Machine> {
+function harmedRun({ point, heldBefore }: HarmedRun): CliCommand<RunOptions, Machine> {
   let isOver = false;
   return {
     ...run,
@@ -75,6 +110,7 @@ function harmedRun({ point }: HarmedRun): CliCommand<RunOptions, Machine> {
       await runNode({
         ...await runDependencies(options, context, machine),
         aroundStep: async (name, work) => {
+          if (name === heldBefore) await untilGoOn();
           const isHere = point?.step === name && !isOver;
           if (isHere) isOver = true;
           if (isHere && point.moment === "before") await comeToHarm(point.harm);
@@ -88,6 +124,7 @@ function harmedRun({ point }: HarmedRun): CliCommand<RunOptions, Machine> {
 }
 
 if (import.meta.main) {
+  closeProcessNetwork(Deno.env);
   const harmed = readHarmedRun(Deno.args[0] ?? "");
   Deno.exit(await runProgram(["run", "--config", harmed.config], contextOf(harmed), [harmedRun(harmed)]));
 }

@@ -1,8 +1,6 @@
-import { createTpmIssuer } from "../../../attestation/kinds/tpm/issuer.ts";
 import * as v from "valibot";
 import { KubernetesApi } from "../../../kubernetes/api.ts";
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
-import { systemClock } from "../../../platform/clock.ts";
 import { startSwtpm, type Swtpm } from "../../swtpm.ts";
 import { capture } from "../../tools/run.ts";
 import { CrashCluster, type Marks, untilJoinServiceAnswers } from "./crash_cluster.ts";
@@ -10,6 +8,7 @@ import type { CrashLane } from "./crash_lanes.ts";
 import { InitLife, JoinLife, type Life } from "./crash_lives.ts";
 import type { RunWorld } from "../node/run_machine.ts";
 import { RunOperator } from "../node/run_operator.ts";
+import { identityOf, policyOf } from "../node/_tpm_policy.ts";
 import { BOOTSTRAPPER } from "../node/run_process.ts";
 
 const COMPONENTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
@@ -37,7 +36,7 @@ export class ControlPlaneLane implements CrashLane, AsyncDisposable {
       Array.from({ length: count }, async (): Promise<[Swtpm, Swtpm]> => [await startSwtpm(), await startSwtpm()]),
     );
     const identities = await Promise.all(pairs.flat().map(identityOf));
-    const operator = await RunOperator.create(world, policyOf(identities));
+    const operator = await RunOperator.create(world, policyOf(identities, identities));
     return await Promise.all(pairs.map(async (tpms, index) => {
       const name = `founder-${index + 1}`;
       const machine = await world.machine(name, operator.publicKey, { init: true, tpm: tpms[0].socketPath });
@@ -88,24 +87,4 @@ export class ControlPlaneLane implements CrashLane, AsyncDisposable {
     this.#cluster[Symbol.dispose]();
     for (const tpm of this.#tpms) await tpm[Symbol.asyncDispose]();
   }
-}
-
-async function identityOf(tpm: Swtpm): Promise<string> {
-  const transport = await tpm.connect();
-  try {
-    return await createTpmIssuer(transport, "rsa2048", systemClock).ownIdentity("");
-  } finally {
-    transport.close();
-  }
-}
-
-function policyOf(identities: readonly string[]): string {
-  // JSON is YAML.
-  return JSON.stringify({
-    version: 1,
-    variant: "tpm",
-    allowUnmeasuredImage: true,
-    tpm: { ekType: "rsa2048", pcrs: { 0: ["0".repeat(64)] }, trust: { identities } },
-    roles: { controlPlanes: identities },
-  });
 }

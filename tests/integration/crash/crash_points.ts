@@ -40,14 +40,22 @@ const harmedRunSchema = v.strictObject({
   config: v.string(),
   tpm: v.exactOptional(v.string()),
   point: v.exactOptional(pointSchema),
+  clock: v.exactOptional(v.strictObject({ aheadFile: v.string(), rate: v.number() })),
+  heldBefore: v.exactOptional(v.string()),
 });
 
 /** A failure: the process is killed, or the file systems of the given folders fail. */
 export type Harm = v.InferOutput<typeof harmSchema>;
 /** A failure right before or right after the work of a step. */
 export type CrashPoint = v.InferOutput<typeof pointSchema>;
-/** A run, with the point at which it fails. */
+/**
+ * A run, with the point at which it fails, and with other harm: a clock that is ahead by what a file says, in hours, and
+ * whose time between two moments passes faster; a step that waits until {@linkcode GO_FILE} is there.
+ */
 export type HarmedRun = v.InferOutput<typeof harmedRunSchema>;
+
+/** The file that lets a run go on that is held before a step. */
+export const GO_FILE = "/run/go-on";
 
 /** Reads a run from its JSON. */
 export function readHarmedRun(text: string): HarmedRun {

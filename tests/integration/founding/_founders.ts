@@ -121,7 +121,8 @@ export class FounderMachine {
   async outcome(): Promise<"member" | "superseded" | "no-founder" | undefined> {
     if (await this.file("superseded") !== undefined) return "superseded";
     const lock = await this.file("node.lock");
-    const isMember = (await this.file("joined")) !== undefined || (await this.file("end")) === "left";
+    const isServing = (await this.file(`../shared/serving/${this.name}`)) !== undefined;
+    const isMember = isServing || (await this.file("joined")) !== undefined;
     if (lock !== undefined && isMember) return "member";
     return await this.file("end") === "no-founder" ? "no-founder" : undefined;
   }

@@ -47,10 +47,10 @@ export interface StandInOptions {
   /** What fails for good. */
   readonly fails?: "stage" | "found";
   /** It never ends. */
-  readonly hangs?: "found";
+  readonly hangs?: "stage" | "found";
   /** It is another cluster's: this node's JoinClient takes the lock for it when the founder would. */
   readonly joinWins?: string;
-  /** The cards of these founders are not seen. */
+  /** Whether it would found, once the roster is fixed. */
   readonly ready: boolean;
 }
 
@@ -63,6 +63,7 @@ interface Card {
 
 const CARD_MS = 2_000;
 const WRITE_MS = 100;
+const FOREVER_MS = 2 ** 30;
 
 /** What stand-ins share, as files. */
 class Board {
@@ -84,6 +85,7 @@ class Board {
     const present = this.#cards.filter(({ timeMs }) => Date.now() - timeMs < CARD_MS);
     const others = present.filter(({ entry }) => entry.name !== this.#options.name);
     const view = this.#view(others);
+    const here = [this.#options.name, ...others.map(({ entry }) => entry.name)];
     return {
       entries: [this.#entry, ...others.map(({ entry }) => entryOf(entry))],
       isAgreed: others.every((card) => card.view.join() === view.join()),
@@ -91,7 +93,7 @@ class Board {
       pledges: others.flatMap(({ pledges }) =>
         pledges.map(({ key, signature }) => ({ key, signature: Uint8Array.fromBase64(signature) }))
       ),
-      absent: this.#pledged?.entries.map(({ name }) => name).filter((name) => !view.includes(name)) ?? [],
+      absent: this.#pledged?.entries.map(({ name }) => name).filter((name) => !here.includes(name)) ?? [],
     };
   }
 
@@ -147,11 +149,14 @@ class Node {
       lock: () => this.#lock(),
       prepare: () => Promise.resolve(`sha256:${hex(randomBytes(32))}`),
       discard: () => Promise.resolve(),
-      stage: () => fails === "stage" ? Promise.reject(new Error("preflight fails, as asked for")) : Promise.resolve(),
+      stage: async (_clusterId, signal) => {
+        if (hangs === "stage") await systemClock.sleep(FOREVER_MS, signal);
+        if (fails === "stage") throw new Error("preflight fails, as asked for");
+      },
       takeLock: (clusterId) =>
         this.#take(joinWins === undefined ? { owner: "init", clusterId } : { owner: "join", clusterId: joinWins }),
       found: async (clusterId, signal) => {
-        await systemClock.sleep(hangs === "found" ? 2 ** 30 : foundMs, signal);
+        await systemClock.sleep(hangs === "found" ? FOREVER_MS : foundMs, signal);
         if (fails === "found") throw new Error("kubeadm fails, as asked for");
         await writeFileAtomic(join(folder, "founded"), utf8(clusterId), { mode: 0o600 });
         return [`${name}:6443`];
@@ -219,7 +224,7 @@ async function run(options: StandInOptions): Promise<void> {
   if (!await exists(keyFile)) {
     if (await effects.lock() === undefined) effects.openJoin({ kind: "any" });
     log.event("info", "stand-in-is-no-founder");
-    await new Promise(() => setTimeout(() => {}, 2 ** 30));
+    await new Promise(() => setTimeout(() => {}, FOREVER_MS));
   }
   const [keyPem, certificatePem] = [
     await Deno.readTextFile(keyFile),
@@ -233,7 +238,8 @@ async function run(options: StandInOptions): Promise<void> {
     ...{ keys, keyPem, certificatePem, folder: own, size, trustDigest: new Uint8Array(32), effects, log, raftTimes },
     seen: () => board.seen(),
     publish: (state) => board.publish(state),
-    ready: async () => options.ready && await effects.lock() === undefined,
+    // Whoever is not ready pledges nevertheless: the tests choose who is decided on.
+    ready: async () => (options.ready || !await exists(join(own, "roster"))) && await effects.lock() === undefined,
     launcher: binaryLauncher(systemCommands, etcd),
     clock: systemClock,
     random: Math.random,

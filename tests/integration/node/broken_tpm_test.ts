@@ -11,6 +11,7 @@ import { hasSwtpm, startSwtpm } from "../../swtpm.ts";
 import { World } from "../../world.ts";
 import type { WorldNode } from "../../world_node.ts";
 import type { HarmedRun } from "../crash/crash_points.ts";
+import { assertRow } from "./_world_table.ts";
 import { BOOTSTRAPPER, BootstrapperProcess, CRASHING_RUN, PATIENCE_MS } from "./run_process.ts";
 
 const CONFIGURATION = "/etc/bootstrapper/config.yaml";
@@ -72,7 +73,8 @@ Deno.test({
     const { code, output } = await node.run([...BOOTSTRAPPER, ...verify, "--policy", "/etc/bootstrapper/policy.yaml"]);
     assert.notEqual(code, 0, output);
     assert.equal(await running.exitCode(), 1, await running.output());
-    await running.event({ event: "run-failed", code: "system/tpm-transport" });
+    let { message } = await running.event({ event: "run-failed", code: "system/tpm-transport" });
+    await assertRow(node, "TPM breaks", "fresh", String(message));
     await assertFailed(node, "system/tpm-transport");
 
     await tpm.connect().then((transport) => transport.close());
@@ -83,7 +85,8 @@ Deno.test({
     tpm.freeze(true);
     running = start();
     assert.equal(await running.exitCode(), 1, await running.output());
-    await running.event({ event: "run-failed", code: "system/tpm-silent" });
+    ({ message } = await running.event({ event: "run-failed", code: "system/tpm-silent" }));
+    await assertRow(node, "TPM silent", "fresh", String(message));
     await assertFailed(node, "system/tpm-silent");
     tpm.freeze(false);
     running = start();

@@ -18,6 +18,8 @@ export interface MachineOptions {
   readonly init: boolean;
   /** The names of the machines from which the node requests a ticket. */
   readonly joinAt?: readonly string[];
+  /** The join services themselves, `host:port`, instead of machines. */
+  readonly joinEndpoints?: readonly string[];
   /** The role that the node requests. Default: worker. */
   readonly role?: "control-plane" | "worker";
   /** The node's name, if the configuration names it. */
@@ -126,7 +128,7 @@ export class RunWorld implements AsyncDisposable {
           : { variant: "tpm", ekType: "rsa2048" },
         ...(options.founding === undefined ? { init: { enabled: options.init } } : {}),
         ...present("founding", options.founding?.own),
-        join: { endpoints: services.map(({ ip }) => `${ip}:${JOIN_SERVICE_PORT}`) },
+        join: { endpoints: options.joinEndpoints ?? services.map(({ ip }) => `${ip}:${JOIN_SERVICE_PORT}`) },
         allowUnmeasuredImage: true,
       }),
     );
@@ -170,9 +172,9 @@ export class RunMachine {
     this.#token = token;
   }
 
-  /** Starts the bootstrapper as the unit would, with a failure at `point` if one is given. */
-  start(point?: CrashPoint): BootstrapperProcess {
-    const running = this.#start(`bootstrapper-${++this.#starts}`, point);
+  /** Starts the bootstrapper as the unit would, with a failure at `point` if one is given, and with other harm. */
+  start(point?: CrashPoint, harm: Pick<HarmedRun, "clock" | "heldBefore"> = {}): BootstrapperProcess {
+    const running = this.#start(`bootstrapper-${++this.#starts}`, point, harm);
     this.#running = running;
     return running;
   }
@@ -182,20 +184,25 @@ export class RunMachine {
     await this.#running?.kill();
   }
 
-  #start(log: string, point: CrashPoint | undefined): BootstrapperProcess {
+  #start(
+    log: string,
+    point: CrashPoint | undefined,
+    harm: Pick<HarmedRun, "clock" | "heldBefore">,
+  ): BootstrapperProcess {
     if (this.#token !== undefined) {
       const script = 'umask 077; mkdir -p "$0"; printf %s "$1" >"$0/bootstrapper.token"; shift; exec "$@"';
       const env = ["env", `CREDENTIALS_DIRECTORY=${CREDENTIALS}`] as const;
       const argv = ["sh", "-euc", script, CREDENTIALS, this.#token, ...env, ...BOOTSTRAPPER] as const;
       return BootstrapperProcess.startProgram(this.node, [...argv, "run", "--config", CONFIGURATION], log);
     }
-    if (point === undefined && this.#tpm === undefined) {
+    if (point === undefined && this.#tpm === undefined && Object.keys(harm).length === 0) {
       return BootstrapperProcess.start(this.node, ["run", "--config", CONFIGURATION], log);
     }
     const run: HarmedRun = {
       config: CONFIGURATION,
       ...(this.#tpm === undefined ? {} : { tpm: this.#tpm }),
       ...(point === undefined ? {} : { point }),
+      ...harm,
     };
     return BootstrapperProcess.startProgram(this.node, [...CRASHING_RUN, JSON.stringify(run)], log);
   }

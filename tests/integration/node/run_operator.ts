@@ -52,12 +52,16 @@ export class RunOperator {
     return readOperatorKey(this.publicKey, "the operator's key");
   }
 
-  /** Starts `bootstrapper init` against a machine. By default it waits until the machine's Node is Ready. */
-  init({ node }: RunMachine, more: readonly string[] = ["--wait", "2m"]): BootstrapperProcess {
+  /**
+   * Starts `bootstrapper init` against a machine. By default it waits until the machine's Node is Ready.
+   *
+   * @param at The machine's address. Default: the one that the world gave it.
+   */
+  init({ node }: RunMachine, more: readonly string[] = ["--wait", "2m"], at = node.ip): BootstrapperProcess {
     const file = (name: string) => join(FOLDER, name);
     const own = (name: string) => join(this.clusterFolder, name);
     const args = [
-      ...["init", node.ip, "--name", CLUSTER_NAME, "--output", "json", ...more],
+      ...["init", at, "--name", CLUSTER_NAME, "--output", "json", ...more],
       ...["--key", file("operator.key"), "--policy", file("policy.yaml"), "--cluster", file("cluster.yaml")],
       ...["--kubeconfig", own("kubeconfig"), "--cluster-file", own("cluster-file.yaml")],
       ...["--records", own("records")],

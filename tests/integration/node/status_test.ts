@@ -17,6 +17,7 @@ import type { LockOwner } from "../../../nodelock/record.ts";
 import { waitUntil } from "../../e2e/wait_until.ts";
 import { World } from "../../world.ts";
 import type { NodeProcess, WorldNode } from "../../world_node.ts";
+import { assertState } from "./_state_page.ts";
 import { BOOTSTRAPPER, BootstrapperProcess, PATIENCE_MS } from "./run_process.ts";
 
 const STATE = "/var/lib/bootstrapper";
@@ -124,16 +125,18 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
     const { status, lock, code, text } = await fresh.status();
     assert.deepEqual([status, lock, code], [null, null, 0]);
     assert.match(text, /has not run on this node yet/);
+    assertState("Nothing has run yet", text);
   });
 
   await step("2. there is no configuration: exit 2, and systemd does not start it again", async () => {
     assert.equal(await fresh.run().exitCode(), 2);
-    const { status } = await fresh.status();
+    const { status, text } = await fresh.status();
     assert.deepEqual([status?.phase, status?.isAlive, status?.error?.code], [
       "failed",
       false,
       "usage/no-configuration",
     ]);
+    assertState("There is no configuration", text);
     assert.match(status?.error?.next ?? "", /bootstrapper\.config/);
   });
 
@@ -143,6 +146,7 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
     const { status, text } = await fresh.status();
     assert.deepEqual([status?.phase, status?.error?.code], ["failed", "usage/configuration"]);
     assert.match(text, /evidence\.allowInsecure/);
+    assertState("The configuration is wrong", text);
     assert.match(text, /next: /);
   });
 
@@ -173,6 +177,7 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
     assert.equal(status?.waitsFor, "an operator's init");
     assert.equal(status?.failures, undefined);
     assert.match(text, /racing/);
+    assertState("It waits for an operator's init", text);
   });
 
   await step("7. a second bootstrapper ends, and the status of the first stays", async () => {
@@ -185,6 +190,7 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
     const { status, text } = await fresh.status();
     assert.deepEqual([status?.phase, status?.isAlive, status?.error], ["stopped", false, undefined]);
     assert.match(text, /asked to stop/);
+    assertState("It was stopped", text);
   });
 
   await step("9. kill -9 while it waits", async () => {
@@ -194,6 +200,7 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
     const { status, text } = await fresh.status();
     assert.deepEqual([status?.phase, status?.isAlive], ["killed", false]);
     assert.match(text, /ended without a word while it was racing/);
+    assertState("It was killed", text);
   });
 
   await step("10. measured at boot, and measured in vain", async () => {
@@ -204,6 +211,7 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
     const { measured, text } = await fresh.status();
     assert.equal(measured?.error?.code, "usage/document");
     assert.match(text, /^not measured +/m);
+    assertState("Not measured at boot", text);
     await fresh.configure();
   });
 
@@ -216,6 +224,12 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
     await writeJoinJournal(worker, ca);
     const running = worker.run();
     const shown = await worker.phase("joining");
+    await waitUntil({ what: "a join that says what it waits for", deadlineMs: PATIENCE_MS }, async () => {
+      const { text } = await worker.status();
+      return /^last refusal/m.test(text)
+        ? (assertState("A locked worker goes on with its join", text), text)
+        : undefined;
+    });
     assert.deepEqual([shown.status?.isAlive, shown.status?.role, shown.lock?.owner], [true, "worker", "join"]);
     assert.equal(await running.kill("SIGTERM"), 0, await running.output());
     assert.equal((await worker.status()).status?.phase, "stopped");
@@ -233,6 +247,7 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
       since = member?.since ?? "";
       assert.equal(since, "2026-01-02T03:04:06.000Z");
       assert.match(text, /^member since +2026-01-02T03:04:06/m);
+      assertState("A member", text);
     }
     assert.match(await worker.node.read(`${STATE}/member`), /"nodeName":"worker-1"/);
   });
@@ -252,6 +267,7 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
     const { status, member, text } = await worker.status();
     assert.deepEqual([status?.phase, member?.error?.code, member?.since], ["failed", "precondition/membership", since]);
     assert.match(text, /the kubelet has no kubeconfig any more/);
+    assertState("A member whose kubelet has lost its kubeconfig", text);
     assert.match(text, /bootstrapper reset/);
     assert.equal(await worker.run().exitCode(), 1);
     const after = await worker.status();
@@ -262,7 +278,9 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
 
   await step("14. kubeadm joined the machine to another cluster, or under another name", async () => {
     await worker.kubelet(await createCertificateAuthority(new Date()), "worker-1");
-    assert.match((await worker.status()).text, /the kubelet belongs to another cluster than the lock/);
+    const { text } = await worker.status();
+    assert.match(text, /the kubelet belongs to another cluster than the lock/);
+    assertState("The kubelet belongs to another cluster", text);
     assert.equal(await worker.run().exitCode(), 1);
     await worker.kubelet(ca, "worker-2");
     assert.match((await worker.status()).text, /the kubelet's certificate is another node's/);
@@ -294,6 +312,7 @@ Deno.test("status is true in every state of a machine, and run ends as each one 
     const { status, reset, text } = await worker.status();
     assert.deepEqual([status?.phase, reset?.startedAt], ["reset-interrupted", "2026-01-03T00:00:00.000Z"]);
     assert.match(text, /run `bootstrapper reset` again/);
+    assertState("A reset was interrupted", text);
     assert.equal(await worker.run().exitCode(), 1);
     assert.equal((await worker.status()).status?.phase, "reset-interrupted");
     const holder = holdRunLock(worker.node);

@@ -1,18 +1,20 @@
 import assert from "node:assert/strict";
-import { mintCertificate } from "../certificate/_mint.ts";
-import type { CertificateAuthority } from "../certificate/ca.ts";
-import { createCertificateAuthority } from "../certificate/ca.ts";
-import { EXT_KEY_USAGE } from "../certificate/extensions.ts";
-import { generateKeyPair, privateKeyPem } from "../certificate/keys.ts";
-import { ATTRIBUTE } from "../certificate/name.ts";
-import { writePem } from "../certificate/pem.ts";
-import type { TestServer } from "./testing/https.ts";
-import { startHttpsServer } from "./testing/https.ts";
-import { tlsRefusal } from "./_tls_refusal.ts";
+import { mintCertificate } from "./_mint.ts";
+import type { CertificateAuthority } from "./ca.ts";
+import { createCertificateAuthority } from "./ca.ts";
+import { EXT_KEY_USAGE } from "./extensions.ts";
+import { generateKeyPair, privateKeyPem } from "./keys.ts";
+import { ATTRIBUTE } from "./name.ts";
+import { writePem } from "./pem.ts";
+import { tlsRefusal } from "./tls_refusal.ts";
 
 const HOUR_MS = 3_600_000;
 const ca = await createCertificateAuthority(new Date());
 const caPem = writePem("CERTIFICATE", ca.certificate.der);
+
+interface TestServer extends AsyncDisposable {
+  readonly port: number;
+}
 
 /** A server for a name, whose certificate by the CA is valid until a time. */
 async function serverFor(name: string, signer: CertificateAuthority, notAfterMs = HOUR_MS): Promise<TestServer> {
@@ -27,11 +29,15 @@ async function serverFor(name: string, signer: CertificateAuthority, notAfterMs 
     extKeyUsage: [EXT_KEY_USAGE.serverAuth],
     dnsNames: [name],
   }, signer);
-  return await startHttpsServer(writePem("CERTIFICATE", certificate.der), await privateKeyPem(keys));
+  const server = Deno.serve({
+    ...{ hostname: "localhost", port: 0, onListen() {} },
+    ...{ cert: writePem("CERTIFICATE", certificate.der), key: await privateKeyPem(keys) },
+  }, () => new Response());
+  return { port: server.addr.port, [Symbol.asyncDispose]: () => server.shutdown() };
 }
 
 const refusalAt = ({ port }: { readonly port: number }, signal?: AbortSignal) =>
-  tlsRefusal(new URL(`https://localhost:${port}`), caPem, signal);
+  tlsRefusal(new URL(`https://localhost:${port}`), [caPem], signal);
 
 Deno.test("tlsRefusal() refuses another CA, another name, and an expired certificate", async () => {
   await using otherCa = await serverFor("localhost", await createCertificateAuthority(new Date()));

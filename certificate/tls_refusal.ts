@@ -12,11 +12,15 @@ const HTTPS_PORT = 443;
  * of a handshake distinguishes these cases from an unreachable server.
  *
  * @param server The server's URL.
- * @param caPem The CA certificate, PEM.
+ * @param caCertificates The CA certificates, PEM.
  * @param signal Ends the handshake.
  * @returns The error of the handshake; `undefined` if it succeeds or the server cannot be reached.
  */
-export async function tlsRefusal(server: URL, caPem: string, signal?: AbortSignal): Promise<Error | undefined> {
+export async function tlsRefusal(
+  server: URL,
+  caCertificates: readonly string[],
+  signal?: AbortSignal,
+): Promise<Error | undefined> {
   const hostname = server.hostname.replace(/^\[(.*)\]$/, "$1");
   const port = server.port === "" ? HTTPS_PORT : Number(server.port);
   const deadline = AbortSignal.timeout(HANDSHAKE_DEADLINE_MS);
@@ -27,7 +31,7 @@ export async function tlsRefusal(server: URL, caPem: string, signal?: AbortSigna
   try {
     const tcp = await Deno.connect({ hostname, port, signal: ended });
     connection = tcp;
-    const tls = await Deno.startTls(tcp, { hostname, caCerts: [caPem] });
+    const tls = await Deno.startTls(tcp, { hostname, caCerts: [...caCertificates] });
     connection = tls;
     await tls.handshake();
     return undefined;
