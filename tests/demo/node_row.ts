@@ -51,6 +51,10 @@ function withEvent(row: NodeRow, fields: Readonly<Record<string, unknown>>, time
       return { ...row, state, phases: [...row.phases.filter(isRunning), begun], note: "" };
     }
     case "phase-ended": {
+      // A phase that was stopped has not failed: a founder's search for a ticket, for one, stops and begins again.
+      if (text("code").startsWith("aborted/")) {
+        return { ...row, phases: row.phases.filter(({ name }) => name !== text("phase")) };
+      }
       const [name, succeeded, durationMs] = [text("phase"), text("outcome") === "succeeded", Number(fields.durationMs)];
       const end = (phase: PhaseCell): PhaseCell =>
         phase.name === name && isRunning(phase) ? { ...phase, succeeded, durationMs } : phase;

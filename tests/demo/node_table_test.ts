@@ -79,6 +79,11 @@ Deno.test("nodeRow() shows what a join waits for, and which node was refused", (
   assert.equal(note("join-refused", { node: "node-2", code: "refused/pcr-4" }), "refused node-2: refused/pcr-4");
 });
 
+Deno.test("nodeRow() shows no phase that was stopped", () => {
+  const stopped = { ...ended("join-ticket", "failed"), code: "aborted/ticket-search" };
+  assert.equal(nodeLine(rowAfter([started("join-ticket"), stopped])), "node-1  booting");
+});
+
 Deno.test("nodeRow() shows how far a founding is", () => {
   const note = (event: string, fields: Record<string, unknown>) => rowAfter([{ event, ...fields }]).note;
   assert.equal(note("founders", { message: "2 of 3 founders; there: node-2" }), "2 of 3 founders; there: node-2");
