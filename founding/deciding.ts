@@ -29,6 +29,14 @@ export interface DecidingParts extends CeremonyParts {
 /** After a move that changes something, the next one follows soon. */
 const QUICK = 20;
 
+/** The moves that take long, as what is waited for. */
+const DOING: Partial<Record<Move["kind"], string>> = {
+  stage: "this node's checks and keys for the cluster that it founds",
+  lock: "this node's lock for the cluster that it founds",
+  init: "this node to found the cluster",
+  serve: "this node's join service to start",
+};
+
 /** Looks, moves, and looks again, until the ceremony ends for this founder. */
 export class Deciding {
   readonly #parts: DecidingParts;
@@ -141,7 +149,9 @@ export class Deciding {
     const { waits } = this.#parts;
     if (own.lock?.owner !== "init" && view.complete === undefined) this.#openJoin({ kind: "hold" });
     const saysItself = ["wait", "superseded", "join"].includes(move.kind);
-    if (!saysItself) waits.set(own.isMember ? "leaving" : "deciding", `its own move: ${move.kind}`, []);
+    if (!saysItself) {
+      waits.set(own.isMember ? "leaving" : "deciding", DOING[move.kind] ?? `this node: ${move.kind}`, []);
+    }
     switch (move.kind) {
       case "wait":
         waits.set(own.isMember ? "leaving" : "deciding", move.what, this.#namesOf(move.from));

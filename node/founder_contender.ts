@@ -226,7 +226,7 @@ function lockOf({ lock }: Contender): { readonly clusterId?: Uint8Array } {
 }
 
 /** What the ceremony sees of a meeting. */
-function seenOf({ view }: MeetingState): FoundersSeen {
+export function seenOf({ view }: MeetingState): FoundersSeen {
   return {
     entries: view.entries,
     isAgreed: view.isAgreed,
@@ -241,7 +241,8 @@ function seenOf({ view }: MeetingState): FoundersSeen {
   };
 }
 
-function publish(meeting: FounderMeeting, { entries, pledges }: PledgeState): void {
+/** Shows the own pledge, and all that were heard, on the card. */
+export function publish(meeting: FounderMeeting, { entries, pledges }: PledgeState): void {
   meeting.pledge(entries);
   meeting.setCard({
     pledges: pledges.map(({ key, signature }) => ({ keyDigest: fromHex(key, "key"), signature })),

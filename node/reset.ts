@@ -8,6 +8,7 @@
  * @module
  */
 import { join } from "node:path";
+import { endFoundingContainer } from "../founding/etcd_launchers.ts";
 import { CRI_SOCKET } from "../kubernetes/documents.ts";
 import { LockFile } from "../nodelock/file.ts";
 import { RENEWAL_LOCK_FILE, RUN_LOCK_FILE, takeRenewalLock, takeRunLock } from "../nodelock/run_lock.ts";
@@ -15,7 +16,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { runOrThrow } from "../platform/command.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { emptyFolder, ensureFolder, removeIfExists } from "../platform/files.ts";
+import { emptyFolder, ensureFolder, exists, removeIfExists } from "../platform/files.ts";
 import type { Log } from "../platform/log.ts";
 import { isAloneInItsCluster } from "./founder.ts";
 import { JOIN_SERVICE_UNITS } from "./join_service_units.ts";
@@ -82,6 +83,8 @@ export const RESET_STEPS: readonly ResetStep[] = Object.freeze([
       for (const unit of JOIN_SERVICE_UNITS) await stopUnit(commands, unit);
     },
   },
+  // Before its files go: it must not vote with what is left of them.
+  { name: "founding-etcd", title: "end the etcd of a founding, if there is one", run: endFoundingEtcd },
   // Runs while the node's own etcd still runs, because that one knows the other members best.
   { name: "leave-etcd", title: "leave etcd, if this node is a member", run: leave },
   { name: "stop-kubelet", title: "stop the kubelet", run: ({ commands }) => stopUnit(commands, KUBELET_UNIT) },
@@ -179,6 +182,11 @@ async function leave({ paths, openEtcd, etcdPeers, force, clock, startedAt, log,
   });
   log.event("info", "reset-etcd", { outcome });
   if (warning !== undefined) warn(warning);
+}
+
+/** A machine that founds nothing may have no `ctr`. */
+async function endFoundingEtcd({ paths, commands }: ResetUnderWay): Promise<void> {
+  if (await exists(paths.founding)) await endFoundingContainer(commands);
 }
 
 /**

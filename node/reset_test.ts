@@ -149,6 +149,27 @@ Deno.test("resetNode() does not empty a folder with volumes in it, or after kube
   }
 });
 
+Deno.test("resetNode() ends the etcd of a founding before its files go, and asks for no ctr on other machines", async () => {
+  await using node = await Node.create();
+  await resetNode(node.deps, () => {});
+  assert.deepEqual(node.ran.filter((command) => command.startsWith("ctr ")), []);
+  const key = join(node.deps.paths.founding, "key.pem");
+  await Deno.mkdir(node.deps.paths.founding, { recursive: true });
+  await Deno.writeTextFile(key, "F");
+  node.answers["ctr --namespace k8s.io containers list"] = { stdout: "bootstrapper-founding-etcd\n" };
+  await assert.rejects(resetNode(node.deps, () => {}), { code: "unavailable/founding-etcd" });
+  node.answers["ctr --namespace k8s.io containers list"] = { code: 1, stderr: "ctr: cannot connect\n" };
+  await assert.rejects(resetNode(node.deps, () => {}), {
+    code: "unavailable/founding-etcd",
+    message: /cannot connect/,
+  });
+  assert.ok(await exists(key));
+  node.answers["ctr --namespace k8s.io containers list"] = { stdout: "other\n" };
+  await resetNode(node.deps, () => {});
+  assert.ok(node.ran.includes("ctr --namespace k8s.io tasks kill --signal SIGKILL bootstrapper-founding-etcd"));
+  assert.equal(await exists(key), false);
+});
+
 Deno.test("resetNode() passes on kubeadm's warnings", async () => {
   await using node = await Node.create();
   const stderr =

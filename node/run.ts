@@ -356,8 +356,8 @@ class RunningNode {
   #whyStopped(contender: LockOwner): BootstrapError {
     const state = this.#openLock().state();
     if (state.name !== "locked" || state.lock.owner === contender) return stopped;
-    const reason = contender === "join" ? whyJoinLost : whyInitLost(state.lock.clusterId);
-    const { init, join } = this.#deps.configuration;
+    const { init, join, founding } = this.#deps.configuration;
+    const reason = contender === "join" ? whyJoinLost(founding !== undefined) : whyInitLost(state.lock.clusterId);
     const ran = contender === "join" ? join.endpoints.length > 0 : init.enabled;
     if (ran) this.#deps.log.event("info", "race-lost", { contender, ...errorFields(reason) });
     return reason;
@@ -371,7 +371,13 @@ class RunningNode {
   }
 }
 
-const whyJoinLost = new BootstrapError("aborted/lost-race", "An operator initialises a cluster on this node");
+/** A founder has no InitServer, so no operator can have asked for its cluster. */
+function whyJoinLost(isFounder: boolean): BootstrapError {
+  const who = isFounder
+    ? "This node founds the cluster, as the founders decided"
+    : "An operator initialises a cluster on this node";
+  return new BootstrapError("aborted/lost-race", who);
+}
 
 function whyInitLost(clusterId: Uint8Array): BootstrapError {
   const id = clusterIdText(clusterId);

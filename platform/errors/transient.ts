@@ -282,8 +282,9 @@ export const ABORTED = {
   },
   "aborted/join": { meaning: "The join was stopped.", remedy: "Start the bootstrapper again: it continues." },
   "aborted/lost-race": {
-    meaning: "The node stopped looking for a cluster because an operator initialises one on it.",
-    remedy: "No action is needed: the init continues.",
+    meaning:
+      "The node stopped looking for a cluster because one is founded on it, by an operator or as the founders decided.",
+    remedy: "No action is needed: the founding continues.",
   },
   "aborted/prompt": {
     meaning: "The answer to a question was no, or there was no answer.",

@@ -15,6 +15,7 @@ import { BusyProcesses } from "./busy_processes.ts";
 import { benchExchange } from "./exchange_bench.ts";
 import type { Figure } from "./figures.ts";
 import { FEWEST_PAIRS } from "./figures.ts";
+import { benchFounding } from "./founding_bench.ts";
 import { benchInit, INIT_PAIRS } from "./init_bench.ts";
 import { benchJoins } from "./join_bench.ts";
 import { type BenchOptions, benchOptionsOf } from "./options.ts";
@@ -39,6 +40,7 @@ const PARTS: readonly PartEntry[] = [
   { name: "init", what: "a whole init against a bare kubeadm init", bench: benchInit, rounds: INIT_PAIRS },
   { name: "run", what: "start and memory of a node that waits", bench: benchRun, rounds: FEWEST_PAIRS },
   { name: "joins", what: "tickets of a join service with a real API server", bench: benchJoins, rounds: FEWEST_PAIRS },
+  { name: "founding", what: "a founding among equals, up to the decision", bench: benchFounding, rounds: FEWEST_PAIRS },
   { name: "peers", what: "joins against those of plain kubeadm", bench: benchPeers, rounds: FEWEST_PAIRS },
 ];
 

@@ -2,11 +2,9 @@ import { join } from "node:path";
 import type { BootstrapImage } from "../e2e/bootstrap_image.ts";
 import { Operator } from "../e2e/operator.ts";
 import type { Testbed } from "../e2e/testbed.ts";
-import { waitUntil } from "../e2e/wait_until.ts";
-import { createDemoTestbed, initLog, kubectlArguments, operatorName } from "./demo_testbed.ts";
+import { awaitReady, stepOptions } from "./await_ready.ts";
+import { createDemoTestbed, initLog, operatorName } from "./demo_testbed.ts";
 import { initialise } from "./initialise.ts";
-import { nodeStates } from "./node_states.ts";
-import { nodeLine } from "./node_table.ts";
 import { NodeWatch } from "./node_watch.ts";
 import type { Screen } from "./screen.ts";
 import type { Steps } from "./steps.ts";
@@ -33,10 +31,6 @@ const deadlinesMs = {
   init: 20 * minuteMs,
   ready: 15 * minuteMs,
 } as const;
-/** The deadline of a step exceeds that of the wait inside it by this time. Only a check that hangs uses it. */
-const hangsMs = 2 * minuteMs;
-const askEveryMs = 2_000;
-const requestTimeoutMs = 20_000;
 
 /**
  * Boots two machines, has an operator initialise the first, and waits until the second has joined and both are Ready.
@@ -64,12 +58,7 @@ export async function bringUp({ image, keepRunning, steps, screen, stop }: Bring
   );
   screen.say(`         logs: ${testbed.folder}\n`);
   using watch = new NodeWatch(testbed.machines, { onRows: (rows) => screen.show(rows), onFailure: stop });
-  /** The options of a step. At its deadline the step reports the state of the nodes. */
-  const step = (deadlineMs: number) => ({
-    deadlineMs: deadlineMs + hangsMs,
-    logs: testbed.folder,
-    seen: () => watch.rows.map(nodeLine).join("; "),
-  });
+  const step = (deadlineMs: number) => stepOptions(testbed, watch, deadlineMs);
   const wait = { what: "InitServer on node-1", deadlineMs: deadlinesMs.listen };
   await steps.run("boot, until node-1 listens for an init", step(2 * deadlinesMs.listen), async () => {
     await first.journal.waitFor({ ...wait, match: ({ message }) => message.includes("init-server-listening") });
@@ -85,20 +74,10 @@ export async function bringUp({ image, keepRunning, steps, screen, stop }: Bring
       screen.say("         init has not finished yet: it runs again, and continues its operation\n");
     return initialise({ log, signal, onAgain, exec: (argv) => testbed.exec(argv, { signal }), command });
   });
-  const ready = { what: "two Ready members", deadlineMs: deadlinesMs.ready, everyMs: askEveryMs };
   await steps.run(
     "wait until node-2 has joined and both are Ready",
     step(deadlinesMs.ready),
-    () =>
-      waitUntil(ready, async ({ saw, slowdown }) => {
-        const timeout = `--request-timeout=${Math.ceil(requestTimeoutMs * slowdown / 1000)}s`;
-        const get = ["get", "nodes", "--output=json", timeout];
-        const { exitCode, stdout, stderr } = await testbed.exec([...kubectlArguments(testbed), ...get]);
-        if (exitCode === 0) watch.setKubernetes(nodeStates(stdout));
-        saw([...watch.rows.map(nodeLine), stderr.trim()].filter((text) => text !== "").join("; "));
-        screen.show(watch.rows);
-        return watch.rows.every(({ state, kubernetes }) => state === "member" && kubernetes === "Ready");
-      }),
+    () => awaitReady({ testbed, watch, screen, deadlineMs: deadlinesMs.ready }),
   );
   return testbed;
 }

@@ -1,7 +1,7 @@
 /**
- * Turns two fresh VMs into one Kubernetes cluster, and shows it live:
+ * Turns fresh VMs into one Kubernetes cluster, and shows it live:
  *
- *     deno task demo [--once | --down]
+ *     deno task demo [--founding [--founders N]] [--once | --down]
  *
  * @module
  */
@@ -16,6 +16,7 @@ import { buildPackages, vmPackages } from "../tools/package_sets.ts";
 import { prepareBinaries } from "../tools/prepare_binaries.ts";
 import type { Store } from "../tools/store.ts";
 import { bringUp } from "./bring_up.ts";
+import { bringUpFounders } from "./bring_up_founders.ts";
 import { demoHelp, demoOptions } from "./demo_options.ts";
 import {
   findDemoTestbed,
@@ -37,11 +38,11 @@ const columnsWithoutTerminal = 120;
 /** Does what the arguments ask for, and returns the exit code. */
 async function demo(args: readonly string[]): Promise<number> {
   try {
-    const { action, once } = demoOptions(args);
+    const { action, once, founders } = demoOptions(args);
     if (action === "help") write(Deno.stdout, demoHelp);
     else if (Deno.uid() !== 0) throw notRoot();
     else if (action === "down") await down();
-    else await up(once);
+    else await up(once, founders);
     return 0;
   } catch (cause) {
     const error = asBootstrapError(cause, DEMO_CODES.failed);
@@ -56,7 +57,7 @@ async function down(): Promise<void> {
   write(Deno.stdout, testbed ? `The demo is down. Its logs: ${testbed.folder}\n` : "No demo is up.\n");
 }
 
-async function up(once: boolean): Promise<void> {
+async function up(once: boolean, founders: number | undefined): Promise<void> {
   await refuseSecondDemo();
   const stop = new AbortController();
   using _signal = new StopSignal(() => stop.abort(stopped()));
@@ -66,7 +67,8 @@ async function up(once: boolean): Promise<void> {
   const timer = setInterval(() => tick(screen, stop), tickMs);
   const startMs = performance.now();
   try {
-    const testbed = await bringUp({ image, keepRunning: !once, steps, screen, stop: (why) => stop.abort(why) });
+    const parts = { image, keepRunning: !once, steps, screen, stop: (why: unknown) => stop.abort(why) };
+    const testbed = await (founders === undefined ? bringUp(parts) : bringUpFounders(parts, founders));
     const deadline = { deadlineMs: reportDeadlineMs };
     const text = await steps.run(
       "collect the timelines",
@@ -75,7 +77,7 @@ async function up(once: boolean): Promise<void> {
     );
     screen.leave();
     const seconds = ((performance.now() - startMs) / 1000).toFixed(0);
-    write(Deno.stdout, `${text}\nTwo fresh machines became one cluster in ${seconds} s.\n`);
+    write(Deno.stdout, `${text}\n${becameOne(founders)} in ${seconds} s.\n`);
     if (once) await down();
     else write(Deno.stdout, `Reach it:  ${kubectlInNetwork(testbed)} get nodes\nStop it:   ${stopCommand}\n`);
   } catch (error) {
@@ -85,6 +87,12 @@ async function up(once: boolean): Promise<void> {
   } finally {
     clearInterval(timer);
   }
+}
+
+function becameOne(founders: number | undefined): string {
+  if (founders === undefined) return "Two fresh machines became one cluster";
+  if (founders === 1) return "One fresh machine founded a cluster, with nobody at the keyboard,";
+  return `${founders} fresh machines became one cluster, with nobody at the keyboard,`;
 }
 
 /** Builds everything that the demo needs, and shows what it builds. */

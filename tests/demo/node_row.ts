@@ -1,4 +1,5 @@
 import type { JournalEntry } from "../e2e/journal.ts";
+import { foundingClause, logFields } from "./founding_events.ts";
 
 /** A phase of a node, as the node's log reports it. */
 export interface PhaseCell {
@@ -50,6 +51,10 @@ function withEvent(row: NodeRow, fields: Readonly<Record<string, unknown>>, time
       return { ...row, state, phases: [...row.phases.filter(isRunning), begun], note: "" };
     }
     case "phase-ended": {
+      // A phase that was stopped has not failed: a founder's search for a ticket, for one, stops and begins again.
+      if (text("code").startsWith("aborted/")) {
+        return { ...row, phases: row.phases.filter(({ name }) => name !== text("phase")) };
+      }
       const [name, succeeded, durationMs] = [text("phase"), text("outcome") === "succeeded", Number(fields.durationMs)];
       const end = (phase: PhaseCell): PhaseCell =>
         phase.name === name && isRunning(phase) ? { ...phase, succeeded, durationMs } : phase;
@@ -69,22 +74,14 @@ function withEvent(row: NodeRow, fields: Readonly<Record<string, unknown>>, time
       return { ...row, note: `refused ${text("node") || text("peer")}: ${text("code")}` };
     case "join-endpoint-unreachable":
       return { ...row, note: `waiting for a join service at ${text("endpoint")}` };
+    case "founders":
+      return { ...row, note: text("message") };
     default:
-      return event.startsWith("join-endpoint-") ? { ...row, note: `${text("endpoint")}: ${text("code")}` } : row;
+      if (event.startsWith("join-endpoint-")) return { ...row, note: `${text("endpoint")}: ${text("code")}` };
+      return { ...row, note: foundingClause(fields) ?? row.note };
   }
 }
 
 function isRunning({ succeeded }: PhaseCell): boolean {
   return succeeded === undefined;
-}
-
-/** The fields of a line of the bootstrapper's log. Other lines come from systemd, or from a crash. */
-function logFields(message: string): Readonly<Record<string, unknown>> | undefined {
-  if (!message.startsWith("{")) return undefined;
-  try {
-    return JSON.parse(message);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

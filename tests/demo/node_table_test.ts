@@ -79,6 +79,17 @@ Deno.test("nodeRow() shows what a join waits for, and which node was refused", (
   assert.equal(note("join-refused", { node: "node-2", code: "refused/pcr-4" }), "refused node-2: refused/pcr-4");
 });
 
+Deno.test("nodeRow() shows no phase that was stopped", () => {
+  const stopped = { ...ended("join-ticket", "failed"), code: "aborted/ticket-search" };
+  assert.equal(nodeLine(rowAfter([started("join-ticket"), stopped])), "node-1  booting");
+});
+
+Deno.test("nodeRow() shows how far a founding is", () => {
+  const note = (event: string, fields: Record<string, unknown>) => rowAfter([{ event, ...fields }]).note;
+  assert.equal(note("founders", { message: "2 of 3 founders; there: node-2" }), "2 of 3 founders; there: node-2");
+  assert.equal(note("founding-pledged", { founders: ["a", "b"] }), "pledges to found with a, b");
+});
+
 Deno.test("nodeRow() ignores lines that are not the bootstrapper's", () => {
   for (const message of ["Started bootstrapper.", "{torn", "{}", '{"event":7}']) {
     const entry = { time: new Date(startMs), boot: "1", unit: "bootstrapper.service", identifier: "", priority: 6 };

@@ -8,6 +8,7 @@ import type { Machine } from "../e2e/machine.ts";
 import type { Testbed } from "../e2e/testbed.ts";
 import { measureSlowdown } from "../tools/machine_speed.ts";
 import { kubectlArguments } from "./demo_testbed.ts";
+import { foundingEvents, foundingTimeline } from "./founding_events.ts";
 
 const readDeadlineMs = 60_000;
 const requestTimeoutSeconds = 60;
@@ -22,7 +23,17 @@ export async function report(testbed: Testbed, columns: number): Promise<string>
   const { exitCode, stdout, stderr } = await testbed.exec([...kubectlArguments(testbed), ...get]);
   if (exitCode !== 0) throw new Error(`Cannot get the nodes: ${stderr}`);
   const timelines = await Promise.all(testbed.machines.map((machine) => timelineOf(machine, testbed.folder, columns)));
-  return `\n$ kubectl ${get.slice(0, 2).join(" ")}\n${stdout}${timelines.join("")}`;
+  return `\n$ kubectl ${get.slice(0, 2).join(" ")}\n${stdout}${timelines.join("")}${await foundingOf(testbed)}`;
+}
+
+/** The timeline of the founding, where machines founded the cluster among equals. */
+async function foundingOf({ machines }: Testbed): Promise<string> {
+  const journals = await Promise.all(
+    machines.map(async ({ name, journal }) => ({ name, entries: await journal.entries() })),
+  );
+  if (!journals.some(({ entries }) => entries.some(({ message }) => message.includes('"event":"founding-')))) return "";
+  const startMs = Math.min(...journals.flatMap(({ entries }) => entries.slice(0, 1)).map(({ time }) => time.getTime()));
+  return foundingTimeline(journals.flatMap(({ name, entries }) => foundingEvents(name, entries)), startMs);
 }
 
 async function timelineOf(machine: Machine, folder: string, width: number): Promise<string> {

@@ -36,6 +36,14 @@ const policyRegisters = ["0", "4", "8", "11"];
  */
 const initWait = "4h";
 
+/** The settings of every cluster of VMs. */
+export const clusterSettings = {
+  ...{ kubernetesVersion: "v1.36.3", podSubnet: "10.244.0.0/16", kubeProxy: false, coreDns: false },
+  // Emulated processors that share cores stall for a second now and then.
+  etcd: { heartbeatIntervalMs: 500, electionTimeoutMs: 5000 },
+  leaderElection: { leaseDuration: "60s", renewDeadline: "45s", retryPeriod: "5s" },
+} as const;
+
 /** An operator with a laptop in the testbed's network: a folder with keys and files, and the compiled binary. */
 export class Operator {
   readonly folder: string;
@@ -157,17 +165,11 @@ export class Operator {
   async writeSettings(
     { controlPlaneEndpoint, nodeCertificateLifetime }: Omit<ClusterOptions, "controlPlanes"> = {},
   ): Promise<void> {
-    const settings = {
-      ...{ kubernetesVersion: "v1.36.3", podSubnet: "10.244.0.0/16", kubeProxy: false, coreDns: false },
-      // Emulated processors that share cores stall for a second now and then.
-      etcd: { heartbeatIntervalMs: 500, electionTimeoutMs: 5000 },
-      leaderElection: { leaseDuration: "60s", renewDeadline: "45s", retryPeriod: "5s" },
-    };
     const chosen = {
       ...(controlPlaneEndpoint === undefined ? {} : { controlPlaneEndpoint }),
       ...(nodeCertificateLifetime === undefined ? {} : { nodeCertificateLifetime }),
     };
-    await Deno.writeTextFile(this.clusterFile, stringify({ ...settings, ...chosen }));
+    await Deno.writeTextFile(this.clusterFile, stringify({ ...clusterSettings, ...chosen }));
   }
 
   /** The arguments of `bootstrapper init` for a machine. */

@@ -76,9 +76,12 @@ const vmParts: readonly Part[] = [
   vm("hostile-host", 5, "hostile_host_test.ts"),
   vm("refused", 11, "refused_test.ts"),
   vm("renewal", 22, "renewal_test.ts"),
+  vm("founding-alone", 10, "founding_alone_test.ts"),
   // On two cores, under emulation, three API servers and their etcd starve each other: liveness probes and requests
   // time out.
   { ...vm("control-planes", 25, "control_planes_test.ts"), cores: 4 },
+  { ...vm("founding", 25, "founding_test.ts"), cores: 4 },
+  { ...vm("founding-kill", 25, "founding_kill_test.ts"), cores: 4 },
 ];
 
 /** Integration tests of minutes. */
