@@ -89,8 +89,8 @@ export class FounderJournal {
 }
 
 /**
- * Reads which cluster this founder made and completed; `undefined` if there is none. The join service of a node that a
- * founder locked refuses to start without it.
+ * Reads which cluster this founder made and completed; `undefined` if there is none. Until then the
+ * service of a node that a founder locked is only staged, in a folder that its units do not see.
  *
  * @throws {BootstrapError} `malformed/founder-file`, `system/file`.
  */

@@ -126,7 +126,7 @@ class NodeEffects implements FounderEffects {
   async supersede(reason: string): Promise<void> {
     const { contender: { deps: { paths, commands, log } } } = this.#parts;
     log.event("error", "founder-superseded", { reason });
-    await stopUnits(commands, ["kubelet.service", ...JOIN_SERVICE_UNITS]);
+    await stopForGood(commands);
     for (const name of STATIC_PODS) await removeIfExists(join(paths.kubernetes, "manifests", `${name}.yaml`));
     await stopContainers(commands);
   }
@@ -172,8 +172,11 @@ export function foundingChecks(
   ];
 }
 
-async function stopUnits(commands: CommandRunner, units: readonly string[]): Promise<void> {
-  await runOrThrow(commands, ["systemctl", "disable", "--now", ...units], { deadlineMs: SYSTEMCTL_DEADLINE_MS });
+/** A join enables the kubelet again. The service's units stay enabled, and start only where its folder is. */
+async function stopForGood(commands: CommandRunner): Promise<void> {
+  const bounds = { deadlineMs: SYSTEMCTL_DEADLINE_MS };
+  await runOrThrow(commands, ["systemctl", "disable", "--now", "kubelet.service"], bounds);
+  await runOrThrow(commands, ["systemctl", "stop", ...JOIN_SERVICE_UNITS], bounds);
 }
 
 /** Stops every Pod of this machine: none but the cluster's own can be there. */
