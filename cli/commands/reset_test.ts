@@ -33,8 +33,8 @@ Deno.test("reset prints its plan, asks, and prints the remaining actions", async
   await using world = await worker("y");
   assert.equal(await world.run("reset"), 0, world.err);
   assert.match(world.err, /^This resets this node, w-1 \(worker of sha256:abab/);
-  assert.match(world.err, /\n {3}1\. stop the join service\n[\s\S]*\n {2}11\. remove the node lock\n.*lost for good/);
-  assert.match(world.out, /\n {2}11\. remove the node lock\nThis node is fresh again\.\n/);
+  assert.match(world.err, /\n {3}1\. stop the join service\n[\s\S]*\n {2}12\. remove the node lock\n.*lost for good/);
+  assert.match(world.out, /\n {2}12\. remove the node lock\nThis node is fresh again\.\n/);
   assert.match(world.out, /`bootstrapper node remove w-1`/);
   assert.ok(!world.out.includes("TPM"));
   assert.equal(await isLocked(world), false);
