@@ -4,6 +4,7 @@
  * @module
  */
 import { equalBytes } from "../platform/bytes.ts";
+import { present } from "../platform/present.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { addressBytes } from "../platform/ip_address.ts";
 import { mintCertificate, prepareCertificate, type UnsignedCertificate } from "./_mint.ts";
@@ -127,6 +128,8 @@ export interface NodeCertificateRequest extends AdmissionGroups {
   readonly addresses: readonly string[];
   /** The lifetime from now. */
   readonly lifetimeMs: number;
+  /** When they begin. Default: a little before now. */
+  readonly notBefore?: Date;
 }
 
 /** The two certificates of a node, complete but for their signatures. */
@@ -148,9 +151,10 @@ export async function prepareNodeCertificates(
   request: NodeCertificateRequest,
   now: Date,
 ): Promise<UnsignedNodeCertificates> {
-  const { nodeName, clientKey, servingKey, addresses, lifetimeMs } = request;
+  const { nodeName, clientKey, servingKey, addresses, lifetimeMs, notBefore } = request;
   const common = {
     ...validity(ca, lifetimeMs, now),
+    ...present("notBefore", notBefore),
     isCa: false,
     keyUsage: ["digitalSignature"],
     dnsNames: [],

@@ -40,6 +40,10 @@ export function derSequence(...elements: readonly Uint8Array[]): Bytes {
   return derElement(TAG.sequence, ...elements);
 }
 
+/** The years that UTCTime and GeneralizedTime of a certificate can show (RFC 5280, 4.1.2.5). */
+const [FIRST_YEAR, LAST_YEAR] = [1950, 9999];
+const OID = /^[0-2](?:\.(?:0|[1-9][0-9]{0,9}))+$/;
+
 /** Writes a non-negative INTEGER. @param value Most significant octet first; zeros in front are left out. */
 export function derUnsigned(value: Uint8Array): Bytes {
   const first = value.findIndex((octet) => octet !== 0);
@@ -62,6 +66,7 @@ export function derBoolean(value: boolean): Bytes {
 
 /** Writes a BIT STRING. @param unused The number of low bits of the last octet that do not count; they are zero. */
 export function derBits(bytes: Uint8Array, unused = 0): Bytes {
+  if (!(unused >= 0 && unused < 8)) throw new RangeError(`No octet has ${unused} unused bits`);
   return derElement(TAG.bitString, Uint8Array.of(unused), bytes);
 }
 
@@ -77,14 +82,17 @@ export function derText(text: string): Bytes {
 
 /** Writes an OBJECT IDENTIFIER. @param oid In dotted form, of arcs below 2³¹. */
 export function derOid(oid: string): Bytes {
+  if (!OID.test(oid)) throw new RangeError(`"${oid}" is no object identifier`);
   const [root = 0, second = 0, ...rest] = oid.split(".").map(Number);
   return derElement(TAG.oid, Uint8Array.from([root * ARCS_OF_A_ROOT + second, ...rest].flatMap(septets)));
 }
 
 /** Writes a time in whole seconds: UTCTime until 2049, GeneralizedTime from 2050 on (RFC 5280, 4.1.2.5). */
 export function derTime(time: Date): Bytes {
+  const year = time.getUTCFullYear();
+  if (!(year >= FIRST_YEAR && year <= LAST_YEAR)) throw new RangeError(`A certificate has no time ${String(time)}`);
   const digits = time.toISOString().replace(/\.\d+Z$/, "").replace(/\D/g, "");
-  const isLate = time.getUTCFullYear() >= FIRST_YEAR_OF_GENERALIZED_TIME;
+  const isLate = year >= FIRST_YEAR_OF_GENERALIZED_TIME;
   return derElement(isLate ? TAG.generalizedTime : TAG.utcTime, utf8(`${isLate ? digits : digits.slice(2)}Z`));
 }
 

@@ -1,5 +1,5 @@
 import type { Bytes } from "../platform/bytes.ts";
-import { copyOf } from "../platform/bytes.ts";
+import { copyOf, hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { NONCE_BYTES } from "../protocol/lengths.ts";
 
@@ -18,4 +18,17 @@ export function malformedMessage(field: string, reason: string): BootstrapError 
 export function readNonce(nonce: Uint8Array): Bytes {
   if (nonce.length === NONCE_BYTES) return copyOf(nonce);
   throw malformedMessage("nonce", `it has ${nonce.length} bytes instead of ${NONCE_BYTES}`);
+}
+
+/** The length of what names one start of a founder's program. */
+export const INSTANCE_BYTES = 16;
+
+/**
+ * Returns the instance that a peer says it is, hexadecimal.
+ *
+ * @throws {BootstrapError} `malformed/founder-message`.
+ */
+export function readInstance(instance: Uint8Array): string {
+  if (instance.length === INSTANCE_BYTES) return hex(instance);
+  throw malformedMessage("instance", `it has ${instance.length} bytes instead of ${INSTANCE_BYTES}`);
 }

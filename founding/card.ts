@@ -9,7 +9,8 @@ import type { Bytes } from "../platform/bytes.ts";
 import { compareBytes, copyOf, equalBytes } from "../platform/bytes.ts";
 import { endpointText, parseEndpoint } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
-import { isLabel } from "../platform/label.ts";
+import { INSTANCE_BYTES } from "./_message.ts";
+import { nodeNameProblem } from "../platform/label.ts";
 import { FounderCard } from "../proto/gen/bootstrapper.ts";
 import { SIGNATURE_BYTES } from "../protocol/signature.ts";
 import type { RosterEntry } from "../protocol/transcript.ts";
@@ -25,7 +26,7 @@ export interface Pledge {
 
 /** A card. */
 export interface Card {
-  /** An RFC 1123 label. */
+  /** An RFC 1123 subdomain. */
   readonly name: string;
   /** `host:port` of the founding etcd's peer port. */
   readonly address: string;
@@ -49,8 +50,6 @@ export interface Card {
 
 /** The largest card, bytes. */
 export const MAXIMUM_CARD_BYTES = 65_536;
-/** The length of an instance. */
-export const INSTANCE_BYTES = 16;
 /** More founders than a cluster may have, so that all can name those that are too many. */
 export const MAXIMUM_VIEW_ENTRIES = 24;
 const MAXIMUM_HINDRANCES = 16;
@@ -169,7 +168,7 @@ function checkOrder(field: string, digests: readonly Uint8Array[]): void {
 }
 
 function checkName(field: string, name: string): void {
-  if (!isLabel(name)) throw malformed(field, "it is no RFC 1123 label");
+  if (nodeNameProblem(name) !== undefined) throw malformed(field, "it is no RFC 1123 subdomain");
 }
 
 function checkAddress(field: string, address: string): void {

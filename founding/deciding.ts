@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
+import { asBootstrapError, BootstrapError, errorFamily } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
 import { OwnFounding } from "./_own_founding.ts";
@@ -36,6 +36,12 @@ const DOING: Partial<Record<Move["kind"], string>> = {
   init: "this node to found the cluster",
   serve: "this node's join service to start",
 };
+
+/** Whether only another start can mend it: this machine's disk or lock, or what etcd has has no known form. */
+function isFinal({ code }: BootstrapError): boolean {
+  const isOwn = errorFamily(code) === "system" && code !== "system/etcd" && code !== "system/command";
+  return isOwn || code === "malformed/founding-decision" || code === "malformed/founder-file";
+}
 
 /** Looks, moves, and looks again, until the ceremony ends for this founder. */
 export class Deciding {
@@ -121,7 +127,9 @@ export class Deciding {
       return await this.#move(nextMove(situation), situation, signal);
     } catch (thrown) {
       signal.throwIfAborted();
-      this.#endure(asBootstrapError(thrown), own);
+      const error = asBootstrapError(thrown);
+      if (isFinal(error)) throw error;
+      this.#endure(error, own);
       // The others may have left already, and etcd with them.
       const isOver = own !== undefined && mayLeave(own, this.#stays(own), this.#parts.times);
       return isOver ? { kind: "left" } : "later";

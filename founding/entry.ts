@@ -12,7 +12,7 @@ import { rosterEntryBytes } from "../protocol/transcript.ts";
 
 /** What this machine calls itself. */
 export interface FounderName {
-  /** An RFC 1123 label. */
+  /** An RFC 1123 subdomain. */
   readonly name: string;
   /** `host:port` of its founding etcd's peer port. */
   readonly address: string;

@@ -156,7 +156,7 @@ Deno.test("containerLauncher() runs the image in the machine's network, and leav
   await launcher.check();
   const { signal } = new AbortController();
   equal(await launcher.run(["--name=n1"], { signal, onLine: () => {} }), 0);
-  const run = lines.findLast((line) => line.includes(" run "));
+  const run = lines.find((line) => line.includes(" run ") && !line.endsWith("--version"));
   equal(
     run,
     "setpriv --pdeathsig KILL -- ctr --namespace k8s.io run --rm --net-host --mount type=bind," +

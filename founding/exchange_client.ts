@@ -24,7 +24,7 @@ import {
   founderServerStatement,
   foundServerStatement,
 } from "../protocol/transcript.ts";
-import { readNonce } from "./_message.ts";
+import { readInstance, readNonce } from "./_message.ts";
 import type { FoundClientExchange, Founder, MetFounder } from "./founder.ts";
 import type { CheckedFounder, FounderPeer } from "./peer_check.ts";
 import { challengePeer, checkStatement, checkToken } from "./peer_check.ts";
@@ -66,7 +66,7 @@ export async function meetFounder(
     const statement = () => foundServerStatement(binding, clientNonce, serverNonce);
     await checkToken(answer.tokenSignature, "found-s", statement, own);
     compareTrust(own.trust, answer.trust, "dialling");
-    if (dial.isNeedless(hex(answer.instance))) throw met(dial.endpoint);
+    if (dial.isNeedless(readInstance(answer.instance))) throw met(dial.endpoint);
     const { trustDigest } = own;
     const a1 = await foundA1({ binding, clientNonce, serverNonce, trustDigest });
     const bc = await sendStatement(exchange, own, a1, dial.endpoint);

@@ -6,7 +6,7 @@
 import { peerLink } from "../channel/peer_group.ts";
 import type { Session } from "../channel/server.ts";
 import type { Bytes } from "../platform/bytes.ts";
-import { copyOf, hex, randomBytes } from "../platform/bytes.ts";
+import { copyOf, randomBytes } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type {
   FoundClientMessage,
@@ -22,7 +22,7 @@ import {
   founderServerStatement,
   foundServerStatement,
 } from "../protocol/transcript.ts";
-import { readNonce } from "./_message.ts";
+import { readInstance, readNonce } from "./_message.ts";
 import type { Founder, FoundServerExchange, MetFounder } from "./founder.ts";
 import type { FounderPeer } from "./peer_check.ts";
 import { challengePeer, checkStatement, checkToken } from "./peer_check.ts";
@@ -48,7 +48,7 @@ export async function answerFounder(session: FoundSession, own: Founder, watch: 
   const { binding } = exchange;
   const hello = await exchange.receive("hello", own.deadlines.helloMs);
   const clientNonce = await checkHello(hello, session, own);
-  watch.onHello(hex(hello.instance));
+  watch.onHello(readInstance(hello.instance));
   const serverNonce = randomBytes(NONCE_BYTES);
   const statement = () => foundServerStatement(binding, clientNonce, serverNonce);
   const answer = await makeHello(own, serverNonce, "found-s", statement);

@@ -12,7 +12,14 @@ import type { Bytes } from "../platform/bytes.ts";
 import { equalBytes, fromUtf8, utf8 } from "../platform/bytes.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
-import { ensureFolder, exists, readFileIfExists, removeIfExists, writeFileAtomic } from "../platform/files.ts";
+import {
+  ensureFolder,
+  exists,
+  readFileIfExists,
+  removeIfExists,
+  removeTemporaries,
+  writeFileAtomic,
+} from "../platform/files.ts";
 
 /** A founder's key, and what etcd needs of it. */
 export interface FounderKey {
@@ -32,9 +39,13 @@ export const FOUNDER_FILES: Readonly<Record<"key" | "certificate" | "pledge", st
   pledge: "pledge",
 });
 
-/** Whether a machine takes part in a founding: it has F, which goes when it leaves. */
-export function isFounder(folder: string): Promise<boolean> {
-  return exists(join(folder, FOUNDER_FILES.key));
+/** What a machine has while it takes part in a founding, or while a part of that is still to be removed. */
+const OF_FOUNDERS = [FOUNDER_FILES.key, FOUNDER_FILES.pledge, "leaving", "staged"] as const;
+
+/** Whether a machine takes part in a founding, or has not removed everything of it yet. */
+export async function isFounder(folder: string): Promise<boolean> {
+  const found = await Promise.all(OF_FOUNDERS.map((name) => exists(join(folder, name))));
+  return found.includes(true);
 }
 
 const MAXIMUM_FILE_BYTES = 8_192;
@@ -52,6 +63,7 @@ const PRIVATE_FOLDER_MODE = 0o700;
  */
 export async function readOrCreateFounderKey(folder: string, address: Endpoint): Promise<FounderKey> {
   await ensureFolder(folder, PRIVATE_FOLDER_MODE);
+  await removeTemporaries(join(folder, FOUNDER_FILES.key));
   const hasPledged = await exists(join(folder, FOUNDER_FILES.pledge));
   let problem: BootstrapError;
   try {

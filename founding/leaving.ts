@@ -14,7 +14,16 @@ import { ROSTER_FILE } from "./roster.ts";
 /** It says that the founder's files are being removed. */
 const LEAVING_FILE = "leaving";
 /** F goes first: without it, what is left can do nothing. The file `complete` stays, for the join service. */
-const REMOVED = ["key.pem", "certificate.pem", PLEDGE_FILE, ROSTER_FILE, DECISION_FILE, TRUSTED_FILE, DATA_FOLDER];
+const REMOVED = [
+  "key.pem",
+  "staged",
+  "certificate.pem",
+  PLEDGE_FILE,
+  ROSTER_FILE,
+  DECISION_FILE,
+  TRUSTED_FILE,
+  DATA_FOLDER,
+];
 
 /** Removes F, the pledge, the roster and etcd's data. etcd has ended. */
 export async function removeFounder(folder: string): Promise<void> {

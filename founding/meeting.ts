@@ -15,7 +15,7 @@ import type { Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
 import type { RosterEntry } from "../protocol/transcript.ts";
 import { trustDigest } from "../protocol/transcript.ts";
-import { INSTANCE_BYTES } from "./card.ts";
+import { INSTANCE_BYTES } from "./_message.ts";
 import type { CardStream } from "./card_exchange.ts";
 import { CARD_INTERVAL_MS, exchangeCards } from "./card_exchange.ts";
 import { dialFounders, Dials } from "./dialler.ts";

@@ -47,8 +47,8 @@ export async function fixRoster(parts: PledgingParts, signal: AbortSignal): Prom
 
 async function pledgeWhenAgreed(parts: PledgingParts, signal: AbortSignal): Promise<Pledge> {
   for (;;) {
-    const isSeen = problemOf(parts.seen(), parts.size) === undefined;
-    const isReady = isSeen && await parts.ready();
+    // Whatever the others show: two that wait for each other to be ready would both wait for ever.
+    const isReady = await parts.ready();
     // Cards may have come meanwhile.
     const seen = parts.seen();
     const problem = problemOf(seen, parts.size) ?? (isReady ? undefined : "this node to be ready to found");

@@ -3,7 +3,7 @@ import { BootstrapError } from "../platform/errors.ts";
 
 /** How many verifications run at once. */
 const MAXIMUM_ACTIVE = 4;
-/** How many may wait. More are refused. */
+/** How many may wait, one of each address. More are refused. */
 const MAXIMUM_WAITING = 16;
 /** After how many seconds a refused peer may ask again. */
 const RETRY_SECONDS = 5;
@@ -49,7 +49,8 @@ export class VerificationTurns {
   }
 
   async #wait(address: string, gone: AbortSignal): Promise<void> {
-    if (this.#waiting.length >= MAXIMUM_WAITING) {
+    const isFull = this.#waiting.length >= MAXIMUM_WAITING;
+    if (isFull || this.#waiting.some((other) => other.address === address)) {
       throw new BootstrapError("unavailable/founder-busy", "This founder verifies as many peers as it can", {
         retryAfterSeconds: RETRY_SECONDS,
       });

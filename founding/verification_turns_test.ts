@@ -53,10 +53,14 @@ Deno.test("VerificationTurns goes on after work that fails, and forgets who leav
   assert.equal(await turns.run("a", never, () => Promise.resolve(7)), 7);
 });
 
-Deno.test("VerificationTurns refuses more than sixteen that wait", async () => {
+Deno.test("VerificationTurns refuses more than sixteen that wait, and a second one of an address", async () => {
   const turns = new VerificationTurns();
-  const works = [...Array(17)].map(work);
-  const runs = works.map(({ run }) => turns.run("a", never, run));
+  const works = [...Array(20)].map(work);
+  const runs = works.map(({ run }, index) => turns.run(`a${index}`, never, run));
+  assert.equal(
+    (await errorOf(() => turns.run("a19", never, () => Promise.resolve()))).code,
+    "unavailable/founder-busy",
+  );
   const error = await errorOf(() => turns.run("a", never, () => Promise.resolve()));
   assert.deepEqual([error.code, error.retryAfterSeconds], ["unavailable/founder-busy", 5]);
   for (const { state } of works) state.end();

@@ -195,7 +195,13 @@ async function installKubeletCredentials(init: FoundingInit): Promise<void> {
 
 function ownNode({ staged, node }: FoundingInit): Omit<OwnNode, "epoch"> {
   const settings = readClusterSettings(staged.request.clusterDocument);
-  return { nodeName: node.name, addresses: addressesOf(node), lifetimeMs: nodeCertificateLifetimeMs(settings) };
+  return {
+    nodeName: node.name,
+    addresses: addressesOf(node),
+    lifetimeMs: nodeCertificateLifetimeMs(settings),
+    // The clocks agreed when the CA was made, and this machine's may have jumped ahead since.
+    notBefore: staged.ca.certificate.notBefore,
+  };
 }
 
 async function giveAccess(init: FoundingInit): Promise<void> {

@@ -16,7 +16,7 @@ const JITTER = 0.2;
 
 /** How the pauses grow, by the reason of the failures. */
 export const BACK_OFF: Readonly<Record<Setback, BackOff>> = Object.freeze({
-  unreachable: { firstMs: 200, factor: 1.2, longestMs: 75_000, jitter: JITTER },
+  unreachable: { firstMs: 200, factor: 1.5, longestMs: 10_000, jitter: JITTER },
   refused: { firstMs: 1_000, factor: 1.6, longestMs: 75_000, jitter: JITTER },
   final: { firstMs: 15_000, factor: 1.6, longestMs: 120_000, jitter: JITTER },
 });

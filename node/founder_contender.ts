@@ -39,6 +39,8 @@ import type { Contender } from "./run_dependencies.ts";
 
 /** How long kubeadm may take to name the images that it needs. */
 const IMAGES_DEADLINE_MS = 120_000;
+/** After so long a time a machine whose etcd lost its data meets the founders again, with a new key. */
+const AGAIN_MS = 10_000;
 /** How often it is looked whether this machine joined without the others. */
 const LOOK_MS = 1_000;
 /** The Pods' network where the configuration has no settings. */
@@ -62,44 +64,53 @@ interface FoundingNode {
  * @throws {BootstrapError} `precondition/superseded`; `system/…`; `malformed/founder-file`; the signal's reason.
  */
 export async function runFounder(contender: Contender, gate: JoinGate, onServing: () => Promise<void>): Promise<void> {
-  const { deps: { configuration, paths }, signal } = contender;
+  const { deps: { configuration, paths, clock }, signal } = contender;
   const { founding, trust } = configuration;
-  await finishLeaving(paths.founding);
-  if (founding === undefined || trust.founding === undefined) return;
+  const hasLeft = await finishLeaving(paths.founding);
   const reason = await readSuperseded(paths.founding);
   if (reason !== undefined) throw superseded(reason);
+  const state = contender.lock.state();
+  const isLocked = state.name === "locked";
+  // A machine that is locked and has pledged nothing is no founder, and must never become one.
+  if (isLocked && (hasLeft || !await exists(join(paths.founding, PLEDGE_FILE)))) {
+    return await removeFounder(paths.founding);
+  }
+  if (founding === undefined || trust.founding === undefined) return;
   const staged = new StagedKeys(paths.founding);
-  const lock = contender.lock.state();
   // Keys that no lock names are of no use any more.
-  if (lock.name !== "locked" || lock.lock.owner !== "init") await staged.discard();
-  const node = {
-    contender,
-    staged,
-    founding,
-    trust: { ...trust, founding: trust.founding },
-    plan: await planOf(contender),
-  };
+  if (!isLocked || state.lock.owner !== "init") await staged.discard();
+  const plan = await planOf(contender);
+  const node = { contender, staged, founding, trust: { ...trust, founding: trust.founding }, plan };
+  for (;;) {
+    const ended = await takePartOnce(node, gate, onServing);
+    if (ended.kind === "superseded") throw superseded(ended.reason);
+    if (await isOutside(contender)) await removeFounder(paths.founding);
+    if (ended.kind === "left" || contender.lock.state().name !== "unlocked") return;
+    // It is no founder of that roster any more. If the others are not either, they found with new keys.
+    await clock.sleep(AGAIN_MS, signal);
+  }
+}
+
+async function takePartOnce(
+  node: FoundingNode,
+  gate: JoinGate,
+  onServing: () => Promise<void>,
+): Promise<CeremonyEnd> {
+  const { contender } = node;
+  const { signal } = contender;
   const over = new AbortController();
   const end = AbortSignal.any([signal, over.signal]);
-  if (await isOutside(contender)) return await removeFounder(paths.founding);
-  // Whoever has pledged may be held back already; the ceremony says so in a moment.
-  if (await exists(join(paths.founding, PLEDGE_FILE))) gate.hold();
-  const { meeting, key } = await meet(node);
-  const parts = [
-    meeting.run(end),
-    takePart(node, { meeting, key }, gate, onServing, end),
-    untilOutside(contender, end),
-  ];
+  const met = await meet(node);
+  const parts = [met.meeting.run(end), takePart(node, met, gate, onServing, end), untilOutside(contender, end)];
   try {
     const ended = await Promise.race(parts);
     gate.open();
-    if (ended.kind === "superseded") throw superseded(ended.reason);
+    return ended;
   } finally {
     over.abort(signal.aborted ? signal.reason : new BootstrapError("aborted/run", "The founding is over"));
     await Promise.allSettled(parts);
     contender.status.update({ founding: undefined });
   }
-  if (await isOutside(contender)) await removeFounder(paths.founding);
 }
 
 /**
@@ -156,6 +167,8 @@ async function meet({ contender, founding, trust }: FoundingNode): Promise<Meeti
     // From its first moment on it meets only those to which it has pledged: they may have got a lock since.
     ...present("pledged", (await readPledge(own))?.founders),
   });
+  // Before the first exchange: evidence of a lock counts only beside a card that names it.
+  meeting.setCard(lockOf(contender));
   return { meeting, key };
 }
 
@@ -175,12 +188,16 @@ async function takePart(
   const readiness = new Readiness({
     clock,
     check: () => preflight(foundingChecks(contender, plan, signal), () => {}, signal),
-    onHindrances: (hindrances) => meeting.setCard({ hindrances }),
+    onHindrances: (hindrances) => {
+      meeting.setCard({ hindrances });
+      if (hindrances.length > 0) log.event("warn", "founder-not-ready", { hindrances });
+      else log.event("info", "founder-ready");
+    },
   });
   const ceremony = new FoundingCeremony({
     ...{ keys: key.keys, certificatePem: key.certificatePem, keyPem: key.keyPem },
     ...{ folder: paths.founding, size: trust.founding.size, trustDigest: await trustDigest(trust) },
-    seen: () => seenOf(meeting.state),
+    seen: () => seenOf(meeting.state, readiness.hindrances),
     publish: (state) => publish(meeting, state),
     ready: () => contender.lock.state().name === "unlocked" ? readiness.isReady() : Promise.resolve(false),
     effects: founderEffects({ contender, gate, staged, plan, onServing }),
@@ -191,9 +208,13 @@ async function takePart(
   });
   const shown = new AbortController();
   const showing = (async () => {
-    for await (const state of meeting.states(shown.signal)) {
+    let last = "";
+    while (!shown.signal.aborted) {
       meeting.setCard({ state: ceremony.waiting?.phase ?? "meeting", ...lockOf(contender) });
-      await status.update({ founding: foundingStatus(state, ceremony.waiting, meeting.entry) });
+      const now = foundingStatus(meeting.state, ceremony.waiting, meeting.entry, readiness.hindrances);
+      if (JSON.stringify(now) !== last) await status.update({ founding: now });
+      last = JSON.stringify(now);
+      await clock.sleep(LOOK_MS, shown.signal);
     }
   })();
   try {
@@ -226,11 +247,12 @@ function lockOf({ lock }: Contender): { readonly clusterId?: Uint8Array } {
 }
 
 /** What the ceremony sees of a meeting. */
-export function seenOf({ view }: MeetingState): FoundersSeen {
+export function seenOf({ view }: MeetingState, own: readonly string[]): FoundersSeen {
   return {
     entries: view.entries,
     isAgreed: view.isAgreed,
     hindrances: [
+      ...own,
       ...view.conflicts.map(({ message }) => message),
       ...view.present.flatMap(({ entry, card }) => card.hindrances.map((text) => `${entry.name}: ${text}`)),
     ],

@@ -31,6 +31,11 @@ export class Readiness {
     this.#parts = parts;
   }
 
+  /** What was wrong when it was asked last, sentences for people. */
+  get hindrances(): readonly string[] {
+    return this.#hindrances;
+  }
+
   /** Whether an init could begin. */
   async isReady(): Promise<boolean> {
     const { clock, check, onHindrances } = this.#parts;

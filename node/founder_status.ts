@@ -16,18 +16,25 @@ const MOST_SHOWN = 64;
  * Returns what the status shows.
  *
  * @param own This machine's entry.
+ * @param hindrances What keeps this machine itself from founding.
  */
 export function foundingStatus(
   { view, dials, refusedHellos }: MeetingState,
   waiting: Waiting | undefined,
   own: RosterEntry,
+  hindrances: readonly string[],
 ): FoundingStatus {
   const isDiffering = (name: string) => view.differing.includes(name);
   return {
     size: view.size,
     summary: view.summary,
     founders: [
-      { name: own.name, address: own.address, state: "this machine" },
+      {
+        name: own.name,
+        address: own.address,
+        state: "this machine",
+        ...(hindrances.length === 0 ? {} : { why: hindrances.join("; ") }),
+      },
       ...view.present.map(({ entry, card }) => ({
         name: entry.name,
         address: entry.address,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { join } from "node:path";
 import { createActor, fromCallback, fromPromise, waitFor } from "xstate";
 import { combinedName } from "../attestation/combined.ts";
 import type { EvidenceIssuer } from "../attestation/evidence.ts";
@@ -25,7 +26,7 @@ import { errorFields } from "../platform/log.ts";
 import { endpointText } from "../platform/endpoint.ts";
 import { present } from "../platform/present.ts";
 import { readClusterCa } from "./cluster_ca.ts";
-import { isFounder } from "../founding/founder_key.ts";
+import { FOUNDER_FILES, isFounder } from "../founding/founder_key.ts";
 import { guardedIssuer } from "./guarded_issuer.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import { runInitServer } from "./init_contender.ts";
@@ -275,6 +276,8 @@ class RunningNode {
     for (const owner of LOCK_OWNERS) {
       if (state.name !== "locked" || state.lock.owner !== owner) await this.#journals[owner].discard();
     }
+    // Whoever has pledged may be held back already; the ceremony says so in a moment.
+    if (state.name !== "locked" && await exists(join(paths.founding, FOUNDER_FILES.pledge))) this.#gate.hold();
     if (state.name !== "locked") return "fresh";
     const { owner, clusterId } = state.lock;
     const role = this.#roleOf(owner);

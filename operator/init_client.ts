@@ -147,6 +147,7 @@ class InitOperation {
   firstLoss: BootstrapError | undefined;
   readonly #options: InitOptions;
   #recorded: ClusterRecord | undefined;
+  #hasRemarked = false;
   #hasAnswered = false;
   #isLostForGood = false;
 
@@ -207,6 +208,10 @@ class InitOperation {
       });
     }
     this.#check(recorded, node);
+    if (remark !== undefined && !this.#hasRemarked) {
+      this.#hasRemarked = true;
+      onRemark?.(remark);
+    }
     // Before anything is recorded or signed: each founding of a fresh node is of another cluster.
     if (clocksDiffer !== undefined) throw clocksDiffer;
     const again = isAgain(recorded, node.clusterId);
@@ -215,7 +220,6 @@ class InitOperation {
       this.watch.beginsAnew();
     }
     onVerified(node.claims, clusterIdText(node.clusterId), again);
-    if (remark !== undefined && this.firstLoss === undefined) onRemark?.(remark);
     return node;
   }
 

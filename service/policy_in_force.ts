@@ -61,13 +61,15 @@ export interface PolicyInForceParts {
   readonly kept: string | BootstrapError | undefined;
   /** Keeps the ConfigMap's version for the next start. */
   readonly keep: (document: string) => Promise<void>;
-  readonly clock: Pick<Clock, "sleep">;
+  readonly clock: Pick<Clock, "sleep" | "monotonicMs">;
   /** Records changes and refusals. */
   readonly log: Log;
 }
 
 /** A look is one small GET, or one small file. */
 const LOOK_MS = 5_000;
+/** What the API server said longer ago is asked again before anything is issued. A look that is under way is not late. */
+const BELIEVED_MS = 2 * LOOK_MS;
 const WHAT: Readonly<Record<PolicySource | "kept", string>> = Object.freeze({
   kept: "the kept version of the policy's ConfigMap",
   file: "the policy of the join service",
@@ -81,6 +83,8 @@ export class PolicyInForce {
   /** What the API server last said of the ConfigMap. */
   #configMap: "unasked" | "absent" | "present" = "unasked";
   #looking: Promise<void> | undefined;
+  /** When the API server answered last, by the steady clock. */
+  #answeredMs = -Infinity;
   /** The last version that was refused, so that it is logged once. */
   #refused: string | undefined;
   /** Why the API server could not be asked last, so that it is logged once. */
@@ -138,8 +142,9 @@ export class PolicyInForce {
    *   ConfigMap has another version.
    */
   async confirm(version: PolicyVersion): Promise<void> {
-    if (!this.#current.isConfirmed) await this.look();
-    if (!this.#current.isConfirmed) {
+    const isOld = () => this.#parts.clock.monotonicMs() - this.#answeredMs > BELIEVED_MS;
+    if (!this.#current.isConfirmed || isOld()) await this.look();
+    if (!this.#current.isConfirmed || isOld()) {
       throw new BootstrapError("unavailable/policy", "The join service cannot tell which policy is in force", {
         next: "On the control plane, look at the log: journalctl -u bootstrapper-join-signer",
         ...present("cause", this.#obstacle),
@@ -171,6 +176,7 @@ export class PolicyInForce {
     let document: string | undefined;
     try {
       document = await this.#parts.findConfigMap();
+      this.#answeredMs = this.#parts.clock.monotonicMs();
       this.#failed = undefined;
       // The document in the file is as old as this control plane, so a deleted ConfigMap does not bring it back.
       if (document === undefined && this.#configMap === "present") {
@@ -181,6 +187,7 @@ export class PolicyInForce {
     } catch (cause) {
       const error = asBootstrapError(cause);
       if (error.code === "usage/policy-config-map") {
+        this.#answeredMs = this.#parts.clock.monotonicMs();
         this.#configMap = "present";
         return await this.#refuse("ConfigMap", error);
       }

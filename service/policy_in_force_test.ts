@@ -31,6 +31,7 @@ class World {
   readonly events: Record<string, unknown>[] = [];
   readonly made: Policy[] = [];
   asked = 0;
+  nowMs = 0;
   readonly policies: PolicyInForce;
   readonly slept: number[] = [];
   /** Called at each pause. */
@@ -55,7 +56,7 @@ class World {
         this.keeping.push(newest);
         return Promise.resolve();
       },
-      clock: { sleep: (ms) => (this.slept.push(ms), this.onSleep(), Promise.resolve()) },
+      clock: { monotonicMs: () => this.nowMs, sleep: (ms) => (this.slept.push(ms), this.onSleep(), Promise.resolve()) },
       log: createLog({ now: () => new Date(0) }, (line) => this.events.push(JSON.parse(line))),
     });
   }
@@ -144,6 +145,23 @@ Deno.test("PolicyInForce keeps its policy when the ConfigMap is deleted or canno
   assert.deepEqual(said.slice(0, 2), ["policy-changed ConfigMap", "policy-not-asked unavailable/kubernetes-api"]);
   assert.equal(said.length, 3);
   assert.match(String(said[2]), /^policy-refused ConfigMap precondition\/policy-config-map/);
+});
+
+Deno.test("PolicyInForce issues nothing by what the API server said long ago, and asks it again first", async () => {
+  const world = new World();
+  world.configMap = policyOf(TWO);
+  await world.policies.look();
+  const begun = world.policies.current();
+  world.configMap = down();
+  world.nowMs = 9_000;
+  await world.policies.confirm(begun);
+  world.nowMs = 11_000;
+  await assert.rejects(world.policies.confirm(begun), { code: "unavailable/policy" });
+  world.configMap = policyOf(TWO);
+  await world.policies.confirm(begun);
+  world.nowMs = 22_000;
+  world.configMap = policyOf(ONE);
+  await assert.rejects(world.policies.confirm(begun), { code: "unavailable/policy" }, "a ban could be in it");
 });
 
 Deno.test("PolicyInForce refuses an unusable version, logs that once, and keeps the earlier one", async () => {

@@ -51,7 +51,8 @@ export async function checkPolicy(
   }
   checkNodeName(claims.identity, nodeName);
   checkClaims(request, network);
-  if (purpose === "join") checkFirstFamily(request, network);
+  // A locked node cannot go elsewhere: it was admitted so.
+  if (purpose === "join" && claims.fresh) checkFirstFamily(request, network);
   if (purpose === "join" && !claims.fresh) {
     const record = await admissions.find(claims.identity);
     if (record?.nodeName !== nodeName || record.role !== role) {
@@ -131,11 +132,9 @@ async function prepareTicket(
   const { nodeName, addresses } = request;
   const confirm = async () => {
     await service.confirmPolicy();
-    // A whole removal may have passed meanwhile.
-    const standing = admissions.stands(identity, uid);
-    standing.catch(() => {});
     await service.checkNotRemoved(nodeName);
-    if (!await standing) throw noLongerAdmitted(identity, nodeName);
+    // After the request, never beside it: a whole removal may have passed in between, and has marked the record before.
+    if (!await admissions.stands(identity, uid)) throw noLongerAdmitted(identity, nodeName);
   };
   const sealedKit = becomesControlPlane(request)
     ? await admitControlPlane(

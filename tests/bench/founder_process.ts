@@ -73,7 +73,7 @@ async function found({ name, listen, address, peers, token, folder, etcd }: Foun
   const ceremony = new FoundingCeremony({
     ...{ keys: key.keys, certificatePem: key.certificatePem, keyPem: key.keyPem, folder, size: founding.size },
     trustDigest: await trustDigest(trust),
-    seen: () => seenOf(meeting.state),
+    seen: () => seenOf(meeting.state, []),
     publish: (state) => publish(meeting, state),
     ready: () => Promise.resolve(true),
     ...{ effects, launcher: binaryLauncher(systemCommands, etcd), clock: systemClock, log, random: Math.random },
