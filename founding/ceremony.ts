@@ -15,6 +15,9 @@ import { fixRoster } from "./pledging.ts";
 import { ROSTER_FILE } from "./roster.ts";
 import { Waits } from "./waits.ts";
 
+/** How many looks at the others' cards there are for one at etcd. */
+const PLEDGING_LOOKS = 5;
+
 /** It says that another cluster than this founder's is complete, and why. */
 const SUPERSEDED_FILE = "superseded";
 const MAXIMUM_REASON_BYTES = 4_096;
@@ -62,7 +65,9 @@ export class FoundingCeremony {
     const { folder, launcher, clock, log, random, raftTimes, times = CEREMONY_TIMES } = this.#parts;
     const wasFixed = await exists(join(folder, ROSTER_FILE));
     this.#parts.effects.openJoin({ kind: wasFixed ? "hold" : "any" });
-    const roster = await fixRoster({ ...this.#parts, waits: this.#waits, pollMs: times.pollMs }, signal);
+    // Such a look asks nobody anything.
+    const pollMs = Math.ceil(times.pollMs / PLEDGING_LOOKS);
+    const roster = await fixRoster({ ...this.#parts, waits: this.#waits, pollMs }, signal);
     const etcd = new EtcdProcess({
       ...{ folder, roster, launcher, clock, log, random },
       ...(raftTimes === undefined ? {} : { times: raftTimes }),
