@@ -24,6 +24,7 @@ import type { ConfigurationDocument } from "./configuration_schema.ts";
 import { newNodeProblems, readConfigurationDocument } from "./configuration_schema.ts";
 import type { FoundingConfiguration, FoundingPolicy } from "./founding_configuration.ts";
 import {
+  endpointRemarks,
   foundersJoinServices,
   foundingConfiguration,
   foundingProblems,
@@ -133,6 +134,7 @@ export function configurationRemarks(
   return [
     ...newNodeProblems({ node, join: { endpoints }, founding: own }).map(({ text }) => text),
     ...(trust.founding === undefined ? [] : sizeRemarks(trust.founding)),
+    ...(trust.founding === undefined || founding === undefined ? [] : endpointRemarks(trust.founding, founding)),
   ];
 }
 

@@ -8,6 +8,7 @@ import type { EvidenceKind } from "../attestation/kind.ts";
 import { acceptedTrust, switchesNotAllowed } from "../attestation/policy/accepted_trust.ts";
 import type { Policy } from "../attestation/policy/policy.ts";
 import { pinsControlPlanes, readPolicy } from "../attestation/policy/policy.ts";
+import { readClusterSettings } from "../kubernetes/settings.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { sha256Now, utf8 } from "../platform/bytes.ts";
@@ -256,6 +257,20 @@ export function foundersJoinServices({ discovery }: FoundingConfiguration): read
   const founders = discovery.by === "dns" ? [discovery.name] : discovery.peers;
   const hosts = new Set(founders.map(({ host }) => host));
   return [...hosts].map((host) => ({ host, port: JOIN_SERVICE_PORT }));
+}
+
+/** What a person should know of the endpoint of a cluster to be. */
+export function endpointRemarks(
+  { size }: FoundingTrust,
+  { clusterDocument }: FoundingConfiguration,
+): readonly string[] {
+  const hasEndpoint = clusterDocument !== undefined &&
+    readClusterSettings(clusterDocument).controlPlaneEndpoint !== undefined;
+  if (size === 1 || hasEndpoint) return [];
+  return [
+    "founding.cluster.controlPlaneEndpoint is not set: the API server's endpoint is then the address of the machine that " +
+    "is decided on, and is lost with it",
+  ];
 }
 
 /** What a person should know of a founding's size. */

@@ -260,8 +260,18 @@ Deno.test("all problems of a founding are named at once", () => {
 });
 
 Deno.test("an even number of founders gets a remark, and an odd one none", () => {
-  const remarks = (size: number) => configurationRemarks(read(BY_TOKEN.replace("size: 3", `size: ${size}`) + PEERS));
+  const sized = (size: number) => BY_TOKEN.replace("size: 3", `size: ${size}`);
+  const endpoint = PEERS.replace(
+    "}",
+    ', cluster: {kubernetesVersion: v1.36.3, controlPlaneEndpoint: "a.example:6443"}}',
+  );
+  const remarks = (size: number) => configurationRemarks(read(sized(size) + endpoint));
   for (const size of [1, 3, 5, 7]) assert.deepEqual(remarks(size), []);
+  assert.match(
+    configurationRemarks(read(sized(3) + PEERS)).join(),
+    /^founding\.cluster\.controlPlaneEndpoint is not set/,
+  );
+  assert.deepEqual(configurationRemarks(read(sized(1) + PEERS)), []);
   for (const size of [2, 4, 6]) {
     assert.match(remarks(size).join(), new RegExp(`size: ${size} control planes bear .*${size - 1}`));
   }

@@ -31,9 +31,9 @@ async function startControlPlane() {
     await Deno.writeTextFile(path, await privateKeyPem(pair), { mode: 0o600 });
     return path;
   };
-  const sign = async (key: string, id: string, name = "demo") => {
-    const records = join(world.root, "records");
-    const args = ["--name", name, "--cluster-id", id, "--key", key, "--records", records];
+  let signed = 0;
+  const sign = async (key: string, id: string, name = "demo", records = `records-${++signed}`) => {
+    const args = ["--name", name, "--cluster-id", id, "--key", key, "--records", join(world.root, records)];
     const code = await world.run("node", "founding", "sign", ...args);
     const path = join(world.root, "it.founding");
     if (code === 0) await Deno.writeTextFile(path, world.out);
@@ -94,7 +94,11 @@ Deno.test("node founding sign refuses a second cluster of a name that the operat
     time: "2026-01-01T00:00:00.000Z",
   };
   await Deno.writeTextFile(join(world.root, "records", "demo.json"), JSON.stringify(record), { mode: 0o600 });
-  assert.equal((await sign(key, clusterIdText(clusterId))).code, 1);
+  assert.equal((await sign(key, clusterIdText(clusterId), "demo", "records")).code, 1);
   assert.match(world.err, /precondition\/cluster-exists/);
-  assert.equal((await sign(key, `sha256:${ID}`)).code, 0, world.err);
+  assert.equal((await sign(key, `sha256:${ID}`, "demo", "records")).code, 0, world.err);
+  // What it signs itself is such a record, too.
+  for (const code of [0, 0]) assert.equal((await sign(key, clusterIdText(clusterId), "new", "records")).code, code);
+  assert.equal((await sign(key, `sha256:${ID}`, "new", "records")).code, 1);
+  assert.match(world.err, /precondition\/cluster-exists/);
 });

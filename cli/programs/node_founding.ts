@@ -4,8 +4,10 @@
  * @module
  */
 import { clusterIdText, readClusterId } from "../../certificate/cluster_id.ts";
+import { NO_IDENTITY } from "../../attestation/evidence.ts";
+import type { ClusterRecord } from "../../operator/cluster_records.ts";
 import { holdRecord } from "../../operator/cluster_records.ts";
-import { hex } from "../../platform/bytes.ts";
+import { hex, randomBytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { readFile } from "../../platform/files.ts";
 import { createFounding } from "../../protocol/founding.ts";
@@ -51,7 +53,19 @@ export async function foundingSign(options: FoundingSignOptions, context: CliCon
     );
   }
   const operator = await readOperatorKeyFile(keyFile, passphraseFile, context.terminal);
+  // On disk before anything is signed: a second cluster of the name must be refused whatever becomes of this process.
+  if (current === undefined) await held.write(recordOf(clusterName, clusterId, operator.spki, context.clock.now()));
   context.print(foundingFileText(await createFounding(operator, clusterId, clusterName)));
+}
+
+/** The record of a cluster that this operator did not initialise. Nothing else is known of it. */
+function recordOf(clusterName: string, clusterId: Uint8Array, spki: Uint8Array, now: Date): ClusterRecord {
+  return {
+    version: 1,
+    ...{ clusterName, clusterId: hex(clusterId), state: "founded", identity: NO_IDENTITY },
+    ...{ operationId: hex(randomBytes(16)), operatorKey: hex(spki) },
+    ...{ clusterDocument: "", policyDocument: "", adminKeyPem: "", time: now.toISOString() },
+  };
 }
 
 /** Starts the signer again, and with it the front. */

@@ -55,8 +55,7 @@ export async function runDependencies(
     isFresh: !await exists(new LockFile(context.paths.state).path),
   });
   const { paths, program, commands, clock } = context;
-  const self = await ownSelf({ configuration, machine: machine.facts, paths });
-  await keepSelf(paths, self);
+  // Before the address, which may be long in coming: a mistyped token is a person's matter.
   const foundingToken = await loadFoundingToken({
     configuration,
     ...present("credentialsFolder", context.environment.credentialsFolder),
@@ -66,6 +65,8 @@ export async function runDependencies(
     log: context.log,
   });
   wipeFirmwareData(machine.firmware);
+  const self = await ownSelf({ configuration, machine: machine.facts, paths });
+  await keepSelf(paths, self);
   // Those about names and addresses are a member's: a fresh node is refused.
   for (const remark of configurationRemarks(configuration)) context.log.event("warn", "configuration", { remark });
   for (const remark of addressRemarks(configuration, machine.facts, self.address)) {
