@@ -309,3 +309,13 @@ Deno.test("the example of a founder is read, and founds by its token and its pol
   assert.equal(node.role, "control-plane");
   readPolicy(foundingPolicy?.document ?? "", path);
 });
+
+Deno.test("the example of a founder by a token alone is read, and shows no evidence", async () => {
+  const path = join(import.meta.dirname ?? ".", "../deploy/node-founding-token.example.yaml");
+  const { founding, trust: trusted, foundingPolicy } = readNewNodeConfiguration(await Deno.readTextFile(path), path);
+  assert.equal(trusted.founding?.tokenKey.length, 44);
+  assert.equal(foundingPolicy, undefined);
+  assert.deepEqual(trusted.variants, ["none"]);
+  assert.deepEqual([...trusted.switches].toSorted(), ["allowInsecure", "allowUnmeasuredImage"]);
+  assert.match(founding?.clusterDocument ?? "", /"controlPlaneEndpoint":"api\.example\.internal:6443"/);
+});
