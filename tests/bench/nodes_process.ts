@@ -24,7 +24,7 @@ import { KubernetesApi } from "../../kubernetes/api.ts";
 import { newNode } from "../exchanges/join_world.ts";
 import type { EndpointFailure } from "../../join/ticket_search.ts";
 import { TicketSearch } from "../../join/ticket_search.ts";
-import { fromBase64 } from "../../platform/bytes.ts";
+import { fromBase64, fromHex } from "../../platform/bytes.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { silentLog } from "../../platform/log.ts";
 import { callOnce } from "./bare_grpc.ts";
@@ -98,9 +98,11 @@ async function newMachine() {
   return { ...machine, certificate: der };
 }
 
-/** An address that no other node of the cluster has. */
+/** An address that no other node of the cluster has, of the family of its Services. */
 function addressOf({ identity }: { readonly identity: string }): string {
-  return `2001:db8:${identity.slice(0, 24).replace(/.{4}(?=.)/g, "$&:")}`;
+  const [first = 0, ...rest] = fromHex(identity.slice(0, 8), "identity");
+  // Not 10.0.0.0/8, where the Services and the Pods are, and nothing reserved.
+  return [11 + first % 80, ...rest].join(".");
 }
 
 /** Prepares each node's search for a ticket, with everything that a real node has prepared before it asks. */
