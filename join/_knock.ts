@@ -117,8 +117,10 @@ async function knockOnce(
       connection.close();
     }));
     return undefined;
-  } catch (cause) {
-    if (hasCode(cause, "unavailable/name-resolution")) return asBootstrapError(cause);
+  } catch (thrown) {
+    if (hasCode(thrown, "unavailable/name-resolution")) return asBootstrapError(thrown);
+    // One of several addresses is as good a reason as any.
+    const [cause = thrown] = thrown instanceof AggregateError ? thrown.errors : [];
     return stop.signal.aborted
       ? new BootstrapError("timeout/connect", `Nothing answers at ${where}`, { cause })
       : new BootstrapError("unavailable/connection", `Nothing listens at ${where}`, { cause });

@@ -39,7 +39,7 @@ Deno.test("waitForListener() knocks at a closed port at a steady pace, and says 
   const waiting = waitForListener({ host: "127.0.0.1", port }, {
     clock,
     signal: new AbortController().signal,
-    onFailure: ({ code }) => errors.push(code),
+    onFailure: (error) => errors.push(error.code) && assert.match(String(error.cause), /refused/),
   });
   while (clock.passedMs() < 120 * SECOND_MS) await systemClock.sleep(5);
   using listener = Deno.listen({ hostname: "127.0.0.1", port });
