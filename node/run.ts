@@ -176,6 +176,8 @@ class RunningNode {
       // Its etcd must have ended before this process does.
       await this.#founding;
     }
+    // Also of a member: an earlier version may have recorded less.
+    await this.#becomeMember();
     await this.#upgradeJoinService();
   }
 
