@@ -15,8 +15,8 @@ import { fixRoster } from "./pledging.ts";
 import { ROSTER_FILE } from "./roster.ts";
 import { Waits } from "./waits.ts";
 
-/** How many looks at the others' cards there are for one at etcd. */
-const PLEDGING_LOOKS = 5;
+/** The longest time between two looks at the others' cards, milliseconds. */
+const PLEDGING_LOOK_MS = 200;
 
 /** It says that another cluster than this founder's is complete, and why. */
 const SUPERSEDED_FILE = "superseded";
@@ -66,7 +66,7 @@ export class FoundingCeremony {
     const wasFixed = await exists(join(folder, ROSTER_FILE));
     this.#parts.effects.openJoin({ kind: wasFixed ? "hold" : "any" });
     // Such a look asks nobody anything.
-    const pollMs = Math.ceil(times.pollMs / PLEDGING_LOOKS);
+    const pollMs = Math.min(times.pollMs, PLEDGING_LOOK_MS);
     const roster = await fixRoster({ ...this.#parts, waits: this.#waits, pollMs }, signal);
     const etcd = new EtcdProcess({
       ...{ folder, roster, launcher, clock, log, random },
