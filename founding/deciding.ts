@@ -65,7 +65,7 @@ export class Deciding {
       deadlineMs: times.callMs,
     });
     this.#own = new OwnFounding({ ...parts, journal, key: self.key });
-    this.#decision = new Decision({ store, self, clock, log });
+    this.#decision = new Decision({ store, self, log });
     this.#presence = new Presence({ store, key: self.key, clock, ttlSeconds: times.leaseSeconds });
     this.#observed = new Observed(times.leaseSeconds * 1000);
     this.#answeredMs = clock.monotonicMs();

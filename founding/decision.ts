@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import { errorFields, type Log } from "../platform/log.ts";
 import {
@@ -50,14 +49,12 @@ export interface DecisionParts {
   readonly store: FounderStore;
   /** This founder: its identity and H(SPKI). */
   readonly self: { readonly identity: string; readonly key: string };
-  readonly clock: Pick<Clock, "sleep">;
   readonly log: Log;
 }
 
 /** The prefixes of the keys of one founder each. */
 export const ALIVE = "alive/";
 const MEMBER = "member/";
-const POLL_MS = 1_000;
 
 /** Reads and makes the decision. */
 export class Decision {
@@ -150,22 +147,6 @@ export class Decision {
   becomeMember(signal: AbortSignal): Promise<DecisionView> {
     const put = { key: `${MEMBER}${this.#parts.self.key}`, value: new Uint8Array() };
     return this.#change("member", [{ key: "complete", is: "there" }], put, signal);
-  }
-
-  /**
-   * Waits until a cluster is complete, and returns it: the one cluster that the founders of this roster join. Its cluster
-   * ID is a decision of one of them, as only their keys write to their etcd.
-   */
-  async awaitComplete(signal: AbortSignal): Promise<CompleteRecord> {
-    for (;;) {
-      const { complete } = await this.read(signal).catch((error) => {
-        signal.throwIfAborted();
-        if (!asBootstrapError(error).retriable) throw error;
-        return { complete: undefined };
-      });
-      if (complete !== undefined) return complete;
-      await this.#parts.clock.sleep(POLL_MS, signal);
-    }
   }
 
   /** Tries a change and reads it back, whatever the answer. */

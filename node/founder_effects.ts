@@ -72,7 +72,9 @@ class NodeEffects implements FounderEffects {
     this.#ca = undefined;
     const { contender: { lock, journals }, staged } = this.#parts;
     const state = lock.state();
-    if (state.name === "locked" && state.lock.owner === "init") return;
+    // A lock that failed may be on the disk, and name these keys: the next start finds out.
+    const isUnnamed = state.name === "unlocked" || (state.name === "locked" && state.lock.owner === "join");
+    if (!isUnnamed) return;
     await staged.discard();
     await journals.discard();
   }

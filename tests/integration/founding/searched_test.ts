@@ -89,7 +89,7 @@ class Player {
     const key = digit.repeat(64);
     this.clusterId = `sha256:${key}`;
     this.own = { ...FRESH, key };
-    this.decision = new Decision({ store, self: { identity: key, key }, clock: systemClock, log: silentLog });
+    this.decision = new Decision({ store, self: { identity: key, key }, log: silentLog });
     this.presence = new Presence({ store, key, clock: systemClock, ttlSeconds: 60 });
   }
 
@@ -165,7 +165,7 @@ Deno.test("Decision.decide() is refused once a cluster is complete, and complete
   assert.equal(resigned.decision?.resigned, undefined);
   await first.moves("journal", "serve");
   await second.moves("join");
-  assert.equal((await second.decision.awaitComplete(signal)).clusterId, first.clusterId);
+  assert.equal((await second.decision.read(signal)).complete?.clusterId, first.clusterId);
 });
 
 Deno.test("Decision.decide() is refused without the lead, while who was decided on is alive, and by an old read", async () => {
