@@ -28,7 +28,7 @@ export interface IssuerKey {
 }
 
 /** How a type of key signs a certificate. */
-interface IssuerAlgorithm {
+export interface IssuerAlgorithm {
   /** The AlgorithmIdentifier in the certificate, DER. */
   readonly identifier: Bytes;
   /** WebCrypto's parameters. ECDSA signatures are r ‖ s. */

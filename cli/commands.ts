@@ -5,6 +5,10 @@
  */
 import type { AnyCommand } from "./command.ts";
 import { abandon } from "./commands/abandon.ts";
+import { adoptCluster } from "./commands/adopt_cluster.ts";
+import { adoptFinish } from "./commands/adopt_finish.ts";
+import { adoptHere } from "./commands/adopt_here.ts";
+import { adoptNode } from "./commands/adopt_node.ts";
 import { device } from "./commands/device.ts";
 import { evidence } from "./commands/evidence.ts";
 import { init } from "./commands/init.ts";
@@ -51,6 +55,10 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   nodeReattest,
   nodeFoundingSign,
   nodeFoundingAdd,
+  adoptCluster,
+  adoptHere,
+  adoptNode,
+  adoptFinish,
   policyMake,
   policyExplain,
   policyRegisters,
@@ -64,6 +72,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
 /** The first words that several commands share, and their descriptions. */
 export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
   "join-service": "issue tickets to joining nodes",
+  adopt: "give a cluster that kubeadm made records, signers and proven nodes",
   node: "manage the nodes of a cluster",
   token: "make tokens",
   "node founding": "sign that a cluster is an operator's, and let it show that",

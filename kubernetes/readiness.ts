@@ -6,6 +6,7 @@
 import * as v from "valibot";
 import { type CommandRunner, runOrThrow } from "../platform/command.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import { pollUntil, type Wait } from "./_poll.ts";
 import { type ApiCredentials, KubernetesApi } from "./api.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
@@ -19,6 +20,7 @@ export const KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf";
 
 const FIRST_POLL_MS = 50;
 const LONGEST_POLL_MS = 1_000;
+const API_LOOK_MS = 5_000;
 const LOOK_AT_KUBELET = "Check the kubelet's log: journalctl -u kubelet";
 
 /** The awaited state: the Node exists, or it is Ready. */
@@ -134,4 +136,25 @@ async function credentialsOf(path: string): Promise<ApiCredentials | undefined> 
     if (!(error instanceof BootstrapError)) throw error;
     return undefined;
   }
+}
+
+const versionSchema = v.object({ gitVersion: v.string() });
+
+/**
+ * Waits until an API server answers at an address, with a certificate for that address.
+ *
+ * @throws {BootstrapError} `timeout/kubernetes-api`; errors of the API that are not retriable.
+ */
+export async function waitForApi(credentials: ApiCredentials, wait: Wait): Promise<void> {
+  using api = new KubernetesApi(credentials, { deadlineMs: API_LOOK_MS, ...present("signal", wait.signal) });
+  await pollUntil(async () => {
+    await api.get("/version", versionSchema);
+    return true;
+  }, {
+    ...wait,
+    firstMs: FIRST_POLL_MS,
+    longestMs: LONGEST_POLL_MS,
+    code: "timeout/kubernetes-api",
+    failure: `The API server did not answer at ${credentials.server}`,
+  });
 }
