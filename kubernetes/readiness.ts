@@ -9,6 +9,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import { pollUntil, type Wait } from "./_poll.ts";
 import { type ApiCredentials, KubernetesApi } from "./api.ts";
+import { ForbiddenPatience } from "./forbidden_patience.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
 export type { Wait } from "./_poll.ts";
@@ -138,17 +139,19 @@ async function credentialsOf(path: string): Promise<ApiCredentials | undefined> 
   }
 }
 
-const versionSchema = v.object({ gitVersion: v.string() });
+/** An answer shows that the server knows the caller's rights: for a while after its start it knows those of nobody. */
+const ANY_OBJECT = "/api/v1/namespaces/kube-system/configmaps?limit=1";
 
 /**
- * Waits until an API server answers at an address, with a certificate for that address.
+ * Waits until an API server answers its administrator at an address, with a certificate for that address.
  *
  * @throws {BootstrapError} `timeout/kubernetes-api`; errors of the API that are not retriable.
  */
 export async function waitForApi(credentials: ApiCredentials, wait: Wait): Promise<void> {
-  using api = new KubernetesApi(credentials, { deadlineMs: API_LOOK_MS, ...present("signal", wait.signal) });
+  const patience = new ForbiddenPatience(wait.clock);
+  using api = new KubernetesApi(credentials, { deadlineMs: API_LOOK_MS, patience, ...present("signal", wait.signal) });
   await pollUntil(async () => {
-    await api.get("/version", versionSchema);
+    await api.get(ANY_OBJECT, v.unknown());
     return true;
   }, {
     ...wait,

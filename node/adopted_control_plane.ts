@@ -1,17 +1,17 @@
 /**
  * The steps by which root adopts a control plane that kubeadm made, on that machine. Each can be repeated; the journal
- * says how far an earlier call came. Only the last two make the machine a member: one that was killed before goes on as
- * kubeadm made it.
+ * says how far an earlier call came. The kubelet comes last: with the units of this project, it starts only on a machine
+ * that is locked.
  *
  * | step | |
  * |---|---|
  * | `adopt-api-certificate` | kubeadm makes the API server a certificate that has the loopback address too: signers call no other |
  * | `adopt-record` | the node's record gets the identity of this machine |
- * | `adopt-kubelet` | the kubelet gets certificates by the cluster's CA, and is started again |
  * | `adopt-join-service` | makes the join service's credentials and state, and starts it |
  * | `adopt-kubelet-config` | nodes that join from now on serve with the certificate of their ticket |
  * | `adopt-member` | records that this machine is a member |
  * | `adopt-lock` | takes the node lock, and measures it |
+ * | `adopt-kubelet` | the kubelet gets certificates by the cluster's CA, and is started again |
  *
  * @module
  */
@@ -93,7 +93,6 @@ export const ADOPTION_SEQUENCE: Sequence<AdoptedControlPlane> = Object.freeze({
     run: makeApiCertificate,
   },
   "adopt-record": { run: takeRecord },
-  "adopt-kubelet": { holds: ({ paths, clock }) => usesOwnCertificates(paths, clock), run: changeKubelet },
   "adopt-join-service": { holds: ({ paths }) => hasJoinService(paths.joinService), run: makeJoinService },
   "adopt-kubelet-config": { run: changeKubeletConfiguration },
   "adopt-member": {
@@ -103,7 +102,15 @@ export const ADOPTION_SEQUENCE: Sequence<AdoptedControlPlane> = Object.freeze({
     },
   },
   "adopt-lock": { run: takeLock },
+  "adopt-kubelet": { holds: ({ paths, clock }) => usesOwnCertificates(paths, clock), run: changeKubelet },
 });
+
+/** Waits until the API server of this machine answers: it may have been started again just now. */
+export async function waitForOwnApi(
+  { paths, self, signal, clock }: Pick<AdoptedControlPlane, "paths" | "self" | "signal" | "clock">,
+): Promise<void> {
+  await waitForApi(await ownApiCredentials(paths.kubernetes, self), { clock, signal, deadlineMs: READY_DEADLINE_MS });
+}
 
 /** Calls the API server of this machine as its administrator. */
 export async function withOwnApi<T>(

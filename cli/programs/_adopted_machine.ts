@@ -16,7 +16,7 @@ import { kubeletKubeconfigPath } from "../../kubernetes/kubelet_credentials.ts";
 import { readKubeconfig } from "../../kubernetes/kubeconfig.ts";
 import { findPolicyDocument } from "../../kubernetes/policy_config_map.ts";
 import type { AdoptedControlPlane } from "../../node/adopted_control_plane.ts";
-import { withOwnApi } from "../../node/adopted_control_plane.ts";
+import { waitForOwnApi, withOwnApi } from "../../node/adopted_control_plane.ts";
 import { checkPresentNode, notAdoptable } from "../../node/adopted_worker.ts";
 import { runAdoptionSteps } from "../../node/adoption_journal.ts";
 import { readClusterCa } from "../../node/cluster_ca.ts";
@@ -121,10 +121,11 @@ export type ClusterHere = Pick<AdoptedControlPlane, "ca" | "adoption" | "foundin
  */
 export async function clusterHere(
   { configuration: { trust }, self, clusterId }: AdoptedMachine,
-  { paths }: Pick<CliContext, "paths">,
+  { paths, clock }: Pick<CliContext, "paths" | "clock">,
   signal: AbortSignal,
 ): Promise<ClusterHere> {
   const ca = await readClusterCa(paths);
+  await waitForOwnApi({ paths, self, signal, clock });
   return await withOwnApi({ paths, self, signal }, async (api) => {
     const adoption = await findAdoption(api);
     const policyDocument = await findPolicyDocument(api);

@@ -4,7 +4,7 @@
  * @module
  */
 import { clusterIdText } from "../../certificate/cluster_id.ts";
-import { withOwnApi } from "../../node/adopted_control_plane.ts";
+import { waitForOwnApi, withOwnApi } from "../../node/adopted_control_plane.ts";
 import { notAdoptable } from "../../node/adopted_worker.ts";
 import { ADOPTION_END, checkAllProven } from "../../node/adoption_end.ts";
 import { takeRunLock } from "../../nodelock/run_lock.ts";
@@ -33,11 +33,12 @@ export async function adoptFinish(
     throw notAdoptable("role", "An adoption is finished on its control planes", "control-plane", self.role);
   }
   using termination = terminationSignal();
-  await withOwnApi({ paths, self, signal: termination.signal }, checkAllProven);
+  const { signal } = termination;
+  await waitForOwnApi({ paths, self, signal, clock });
+  await withOwnApi({ paths, self, signal }, checkAllProven);
   const steps = Object.keys(ADOPTION_END);
   await confirmed(options, context, `This ends the adoption on ${self.name}:\n${listText(steps)}`);
   using _runLock = await takeRunLock(paths.state);
-  const { signal } = termination;
   await runSteps(options, context, here, signal, ADOPTION_END, (journal) => ({
     ...{ paths, self, commands, clock, journal, signal },
     kubeadm: kubeadmOf(context),

@@ -8,13 +8,14 @@ import { readCertificate } from "../../../certificate/x509.ts";
 import { KubernetesApi } from "../../../kubernetes/api.ts";
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
 import { NodeAdmissions } from "../../../kubernetes/node_admissions.ts";
+import { ADOPTION_SEQUENCE } from "../../../node/adopted_control_plane.ts";
 import { waitUntil } from "../../e2e/wait_until.ts";
 import type { NodeCommandResult, WorldNode } from "../../world_node.ts";
 import { kubeadmInit, kubeadmJoin } from "./_kubeadm_cluster.ts";
 import type { RunMachine } from "./run_machine.ts";
 import { RunWorld, writeUnit } from "./run_machine.ts";
 import { RunOperator } from "./run_operator.ts";
-import { BOOTSTRAPPER, PATIENCE_MS } from "./run_process.ts";
+import { BOOTSTRAPPER, BootstrapperProcess, PATIENCE_MS } from "./run_process.ts";
 
 const CONFIGURATION = "/etc/bootstrapper/config.yaml";
 const OPERATOR = "/etc/bootstrapper/operator";
@@ -52,17 +53,9 @@ Deno.test("adopt gives a cluster of kubeadm signers and records, and its nodes p
   await step("kubeadm makes a cluster of three nodes by itself", async () => {
     await kubeadmInit(controlPlane);
     for (const worker of workers) await kubeadmJoin(controlPlane, worker);
-    const caPem = await controlPlane.node.read("/etc/kubernetes/pki/ca.crt");
-    clusterId = clusterIdText(await clusterIdOf(readCertificate(readPem(caPem, "CERTIFICATE", "ca.crt"), "ca.crt")));
     assert.match(await controlPlane.node.read("/etc/kubernetes/pki/ca.key"), /BEGIN RSA PRIVATE KEY/);
     await laptop.write(`${OPERATOR}/admin.conf`, await controlPlane.node.read("/etc/kubernetes/admin.conf"));
-    for (const { node } of [controlPlane, ...workers]) {
-      const configuration = parse(await node.read(CONFIGURATION));
-      configuration.trust.clusterId = clusterId;
-      delete configuration.init;
-      await node.write(CONFIGURATION, stringify(configuration));
-      await writeUnit(node, "bootstrapper", [...BOOTSTRAPPER, "run", "--config", CONFIGURATION]);
-    }
+    for (const one of [controlPlane, ...workers]) clusterId = await nameCluster(one);
   });
 
   using api = new KubernetesApi(await readKubeconfig(controlPlane.node.path("/etc/kubernetes/admin.conf")));
@@ -114,13 +107,14 @@ Deno.test("adopt gives a cluster of kubeadm signers and records, and its nodes p
     ]);
   });
 
-  await step("the kubelets' signer still works", () => kubeletSignerSigns(controlPlane, "while-adopting", true));
+  await step("the kubelets' signer still works", () => signs(controlPlane, "while-adopting", true));
 
   await step("adopt here makes the control plane a signer", async () => {
     const plan = resultOf(await succeeds(controlPlane.node, ["adopt", "here", "--plan", "--output", "json"]));
     assert.match(String(plan["identity"]), /^[0-9a-f]{64}$/);
     await succeeds(controlPlane.node, ["adopt", "here", "--yes", "--output", "json"]);
     assert.equal(JSON.parse(await controlPlane.node.read("/var/lib/bootstrapper/node.lock")).owner, "join");
+    await allReady(api, ["cp-1"]);
     const own = (await new NodeAdmissions(api).list()).find(({ record }) => record.nodeName === "cp-1");
     assert.equal(own?.name, plan["identity"]);
     // A second call finds everything done.
@@ -155,15 +149,37 @@ Deno.test("adopt gives a cluster of kubeadm signers and records, and its nodes p
     assert.deepEqual(records.filter(({ record }) => record.adoptedMs !== undefined), []);
   });
 
+  await step("a fresh machine joins the adopted cluster through the join service", async () => {
+    const fresh = await machine("worker-3");
+    const running = fresh.start();
+    assert.equal(await running.exitCode(), 0, await running.output());
+    const records = await new NodeAdmissions(api).list();
+    assert.ok(records.some(({ record }) => record.nodeName === "worker-3" && record.attestedMs !== undefined));
+  });
+
   await step("adopt finish ends the kubelets' signer, and all nodes stay Ready", async () => {
     await succeeds(controlPlane.node, ["adopt", "finish", "--yes", "--output", "json"]);
     const manifest = await controlPlane.node.read("/etc/kubernetes/manifests/kube-apiserver.yaml");
     assert.match(manifest, /--authorization-config=/);
     assert.doesNotMatch(manifest, /--authorization-mode=/);
-    await kubeletSignerSigns(controlPlane, "finished", false);
-    await allReady(api, ["cp-1", "worker-1", "worker-2"]);
+    // The controller manager runs, and signs what is no kubelet's.
+    await signs(controlPlane, "other-signer", true, "kubernetes.io/kube-apiserver-client");
+    await signs(controlPlane, "finished", false);
+    await allReady(api, ["cp-1", "worker-1", "worker-2", "worker-3"]);
   });
 });
+
+/** Names the machine's cluster in its configuration, and gives it the unit of `bootstrapper run`. */
+async function nameCluster({ node }: RunMachine): Promise<string> {
+  const caPem = await node.read("/etc/kubernetes/pki/ca.crt");
+  const clusterId = clusterIdText(
+    await clusterIdOf(readCertificate(readPem(caPem, "CERTIFICATE", "ca.crt"), "ca.crt")),
+  );
+  const { init: _, ...configuration } = parse(await node.read(CONFIGURATION));
+  await node.write(CONFIGURATION, stringify({ ...configuration, trust: { ...configuration.trust, clusterId } }));
+  await writeUnit(node, "bootstrapper", [...BOOTSTRAPPER, "run", "--config", CONFIGURATION]);
+  return clusterId;
+}
 
 async function becomesMember({ node }: RunMachine): Promise<void> {
   await waitUntil({ what: `${node.name} as a member`, deadlineMs: PATIENCE_MS, everyMs: 200 }, async () => {
@@ -179,8 +195,10 @@ async function isNotFinished({ node }: RunMachine, missing: string): Promise<voi
   assert.match(output, new RegExp(missing));
 }
 
-/** Asks for a certificate of a kubelet as the cluster's administrator, and approves it. */
-async function kubeletSignerSigns({ node }: RunMachine, name: string, expected: boolean): Promise<void> {
+const KUBELET_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet";
+
+/** Asks for a certificate as the cluster's administrator, approves it, and checks whether the cluster signs it. */
+async function signs({ node }: RunMachine, name: string, expected: boolean, signer = KUBELET_SIGNER): Promise<void> {
   const script = `
 export KUBECONFIG=/etc/kubernetes/admin.conf
 cd /run
@@ -203,7 +221,6 @@ until [ -n "$(kubectl get csr $1 -o 'jsonpath={.status.certificate}')" ]; do
   sleep 0.5
 done
 `;
-  const signer = "kubernetes.io/kube-apiserver-client-kubelet";
   const { code, output } = await node.run(["sh", "-euc", script, "sh", name, signer, expected ? "120" : "20"]);
   assert.equal(code, expected ? 0 : 9, output);
 }
@@ -230,3 +247,42 @@ async function allReady(api: KubernetesApi, names: readonly string[]): Promise<v
     return names.every((name) => ready.some(({ metadata }) => metadata.name === name));
   });
 }
+
+Deno.test("adopt here goes on after kill -9 at each of its steps", async () => {
+  await using world = await RunWorld.create();
+  const operator = await RunOperator.create(world);
+  const { laptop } = operator;
+  const controlPlane = await world.machine("cp-1", operator.publicKey, {
+    init: false,
+    joinEndpoints: ["192.0.2.1:9444"],
+  });
+  const { node } = controlPlane;
+  await kubeadmInit(controlPlane);
+  await nameCluster(controlPlane);
+  await laptop.write(`${OPERATOR}/admin.conf`, await node.read("/etc/kubernetes/admin.conf"));
+  await succeeds(laptop, [
+    ...["adopt", "cluster", "--kubeconfig", `${OPERATOR}/admin.conf`, "--name", NAME, "--yes", "--output", "json"],
+    ...["--policy", `${OPERATOR}/policy.yaml`, "--key", `${OPERATOR}/operator.key`, "--records", `${OPERATOR}/records`],
+  ]);
+  const args = ["adopt", "here", "--yes"];
+  const killed: string[] = [];
+  for (const name of Object.keys(ADOPTION_SEQUENCE)) {
+    const running = BootstrapperProcess.start(node, args, `killed-at-${name}`);
+    await waitUntil({ what: `the step ${name} under way`, deadlineMs: PATIENCE_MS, everyMs: 5 }, async () => {
+      const journal = await node.read("/var/lib/bootstrapper/adoption.journal").catch(() => "");
+      return journal.includes(`"${name}"`) || running.isOver;
+    });
+    if (!running.isOver) killed.push(name);
+    await running.kill();
+  }
+  assert.ok(killed.length >= 3, `killed at ${killed.join()}`);
+  await succeeds(node, args);
+  assert.equal(JSON.parse(await node.read("/var/lib/bootstrapper/node.lock")).owner, "join");
+  assert.match(await node.read("/etc/kubernetes/kubelet.conf"), /bootstrapper-client\.pem/);
+  using api = new KubernetesApi(await readKubeconfig(node.path("/etc/kubernetes/admin.conf")));
+  await allReady(api, ["cp-1"]);
+  const records = (await new NodeAdmissions(api).list()).filter(({ record }) => record.nodeName === "cp-1");
+  assert.deepEqual(records.map(({ record }) => record.adoptedMs), [undefined]);
+  const left = [...Deno.readDirSync(node.path("/etc/kubernetes/pki"))].map((entry) => entry.name);
+  assert.deepEqual(left.filter((name) => name.startsWith(".")), []);
+});
