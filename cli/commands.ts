@@ -72,7 +72,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
 /** The first words that several commands share, and their descriptions. */
 export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
   "join-service": "issue tickets to joining nodes",
-  adopt: "give a cluster that kubeadm made records, signers and proven nodes",
+  adopt: "take over a cluster of kubeadm",
   node: "manage the nodes of a cluster",
   token: "make tokens",
   "node founding": "sign that a cluster is an operator's, and let it show that",

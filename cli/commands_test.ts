@@ -79,14 +79,14 @@ Deno.test("every command has a name of one to three words, a group, and a family
   }
 });
 
-Deno.test("no command keeps ffi or import, two may start programs, and only the process with the devices keeps all permissions", () => {
+Deno.test("no command keeps ffi or import, four may start programs, and only the process with the devices keeps all permissions", () => {
   for (const { name, keeps } of COMMANDS) {
     assert.equal(keeps === "all", name === "device", name);
     if (keeps === "all") continue;
     const names: readonly string[] = keeps;
     assert.ok(!names.includes("ffi") && !names.includes("import"), name);
     assert.deepEqual(names, PERMISSIONS.filter((permission) => names.includes(permission)), "sorted, none twice");
-    assert.equal(names.includes("run"), ["run", "reset"].includes(name), name);
+    assert.equal(names.includes("run"), ["run", "reset", "adopt here", "adopt finish"].includes(name), name);
   }
   assert.deepEqual(COMMANDS.filter(({ isHidden }) => isHidden).map(({ name }) => name), ["init-front", "device"]);
 });

@@ -69,7 +69,6 @@ const EXIT_OF_BROKEN_PIPE = 141;
 
 function createProgram(context: CliContext, commands: readonly AnyCommand[]): Command {
   const program = new Command("bootstrapper")
-    .description("Turns fresh VMs into attested members of a Kubernetes cluster.")
     .addOption(new Option("--built-from <commit>", "compiled in").hideHelp())
     .addHelpOption(new Option("-h, --help", "display help for command").hideHelp())
     .exitOverride()
@@ -80,7 +79,8 @@ function createProgram(context: CliContext, commands: readonly AnyCommand[]): Co
       getOutHasColors: () => false,
     })
     .configureHelp({ optionDescription: ({ description }) => description, subcommandTerm, subcommandDescription })
-    .usage("<command> [options]")
+    // A description of its own would cost the screen two lines.
+    .usage("<command> [options]\nTurns fresh VMs into attested members of a Kubernetes cluster.")
     .addHelpText("after", EXIT_CODES)
     .helpCommand(false);
   for (const group of HELP_GROUPS) {
