@@ -19,6 +19,7 @@ import { type Clock, systemClock } from "../platform/clock.ts";
 import { addressBytes } from "../platform/ip_address.ts";
 import { present } from "../platform/present.ts";
 import { AddressClaims } from "./_address_claims.ts";
+import { AdoptedNodes } from "./_adopted_nodes.ts";
 import { AdmissionRemoval, ATTEMPTS, type EndedAdmission, type RecordsRemoval } from "./_admission_removal.ts";
 import {
   type AdmissionRecord,
@@ -32,14 +33,13 @@ import {
   isRemoved,
   keepsChanging,
   malformedAdmission,
-  nameOfAdopted,
   nameTaken,
   nodeWithoutRecord,
   notAdmitted,
 } from "./_admission_refusals.ts";
 import { type ObjectApi } from "./_api_objects.ts";
 import { ConfigMaps } from "./_config_maps.ts";
-import { type NameClaim, NameClaims } from "./_name_claims.ts";
+import { NameClaims } from "./_name_claims.ts";
 import { unless, unlessChanged } from "./_unless.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 import { isIdentity, NodeAdmissions } from "./node_admissions.ts";
@@ -82,6 +82,7 @@ export class AdmissionRecords {
   readonly #names: NameClaims;
   readonly #addresses: AddressClaims;
   readonly #removal: AdmissionRemoval;
+  readonly #adopted: AdoptedNodes;
 
   /**
    * Sends nothing yet. The caller needs the permissions that `deploy/rbac.yaml` gives the join service.
@@ -94,6 +95,7 @@ export class AdmissionRecords {
     this.#configMaps = new ConfigMaps(api, BOOTSTRAPPER_NAMESPACE);
     this.#names = new NameClaims(this.#configMaps);
     this.#addresses = new AddressClaims(this.#configMaps, (identity) => this.find(identity), clock);
+    this.#adopted = new AdoptedNodes(this.#admissions, this.#names);
     this.#removal = new AdmissionRemoval(this.#admissions, this.#names, this.#configMaps);
   }
 
@@ -206,14 +208,7 @@ export class AdmissionRecords {
    */
   async nameSuccessor(name: string, successor: string): Promise<AdmissionRecord["role"] | undefined> {
     if (!isIdentity(successor)) throw malformedAdmission("identity", "is not 64 characters of hexadecimal");
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const own = await this.#named(name);
-      if (own?.record.adoptedMs === undefined) return undefined;
-      if (own.record.successor === successor) return own.record.role;
-      const record = { ...own.record, successor };
-      if (await unlessChanged(() => this.#admissions.update(own, record)) !== undefined) return record.role;
-    }
-    throw keepsChanging({ node: name }, "Run the command again");
+    return await this.#adopted.name(() => this.#named(name), name, successor);
   }
 
   /**
@@ -308,7 +303,7 @@ export class AdmissionRecords {
     const standing = how === "standing" ? await this.#standing(record, claimed?.identity) : undefined;
     if (claimed === undefined && typeof how !== "string") await how.checkNoRecord(record);
     else if (claimed !== undefined && claimed.identity !== identity) {
-      await this.#succeed(claimed, record);
+      await this.#adopted.succeed(claimed, record);
       return undefined;
     }
     // A node that asks again nearly always has a record.
@@ -355,25 +350,6 @@ export class AdmissionRecords {
     if (!wereListed && !await this.#addresses.areHeld(record)) return undefined;
     await this.#addresses.release(identity, given);
     return { ...present("before", claimed && !created ? stored.record : undefined), uid: stored.uid, written };
-  }
-
-  /**
-   * Lets the machine of an adopted node take its name over, if its operator has named it: the claim changes, and then
-   * nothing belongs to the placeholder any more.
-   *
-   * @throws {BootstrapError} `conflict/node-name` for every other machine, and for every other node.
-   */
-  async #succeed(claimed: NameClaim, asked: AdmissionRecord): Promise<void> {
-    const holder = await this.#admissions.find(claimed.identity);
-    if (holder?.record.adoptedMs === undefined) throw nameTaken(claimed.identity, asked);
-    if (holder.record.successor !== asked.identity || holder.record.role !== asked.role) {
-      throw nameOfAdopted(holder.record, asked);
-    }
-    const isHandedOver = await unlessChanged(async () => {
-      await this.#names.handOver(claimed, asked.identity);
-      return true;
-    });
-    if (isHandedOver) await unlessChanged(() => this.#admissions.remove(holder));
   }
 
   /** Returns the record of an identity that is admitted as it asks. */

@@ -147,10 +147,16 @@ function replaced(before: readonly KubeadmArgument[], added: readonly KubeadmArg
   return [...before.filter(({ name }) => !names.includes(name)), ...added.map((one) => ({ ...one }))];
 }
 
+/** Keys that the reader fills in where they are not there. */
+const FILLED_IN: readonly string[] = [
+  ...["controlPlaneEndpoint", "certificatesDir", "podSubnet", "serviceSubnet"],
+  ...["extraArgs", "certSANs", "extraVolumes"],
+];
+
 function withoutEmpty(value: object): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(value).flatMap(([key, one]: [string, unknown]) => {
-      if (one === "" || one === undefined || (Array.isArray(one) && one.length === 0)) return [];
+      if (FILLED_IN.includes(key) && (one === "" || (Array.isArray(one) && one.length === 0))) return [];
       if (typeof one !== "object" || one === null || Array.isArray(one)) return [[key, one]];
       return [[key, withoutEmpty(one)]];
     }),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { StoredAdmission } from "../../kubernetes/node_admissions.ts";
-import { hasRegister, type NodesOptions, nodesText, shownNode } from "../programs/nodes.ts";
+import { hasRegister, isSucceeded, type NodesOptions, nodesText, shownNode } from "../programs/nodes.ts";
 import { TestWorld } from "../testing/command_line.ts";
 import { nodes } from "./nodes.ts";
 
@@ -71,6 +71,16 @@ Deno.test("shownNode() says whether a node's certificates have ended, and whethe
   assert.equal(shownNode(admission, 5_000).state, "Expired");
   assert.equal(shownNode({ ...admission, removedMs: 1 }, 0).state, "Removed");
   assert.equal(shownNode({ ...admission, status: {} }, 0).state, "Pending");
+});
+
+Deno.test("shownNode() says of an adopted node that nothing is proven, until a machine has taken it over", () => {
+  const record = { ...admission.record, identity: "ad".repeat(32), adoptedMs: 1 };
+  const adopted = { ...admission, name: record.identity, record, status: {} };
+  assert.equal(shownNode(adopted, 0).state, "Adopted");
+  assert.equal(isSucceeded(adopted, [adopted]), false);
+  assert.equal(isSucceeded(adopted, [adopted, admission]), true);
+  assert.equal(isSucceeded(adopted, [adopted, { ...admission, removedMs: 1 }]), false);
+  assert.equal(isSucceeded(admission, [adopted, admission]), false);
 });
 
 Deno.test("nodesText() is a table with a row for each node", () => {

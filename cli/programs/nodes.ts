@@ -53,11 +53,23 @@ export async function nodes(options: NodesOptions, context: CliContext): Promise
   using api = new KubernetesApi(await readKubeconfig(kubeconfigFile));
   const nowMs = context.clock.now().getTime();
   const shown = (await new NodeAdmissions(api).list())
+    .filter((admission, _, all) => !isSucceeded(admission, all))
     .filter(({ record }) => registers.every((filter) => hasRegister(record, filter)))
     .map((admission) => shownNode(admission, nowMs))
     .filter(({ state }) => all || state !== "Removed")
     .sort((one, other) => one.nodeName < other.nodeName ? -1 : 1);
   printResult(context, output, { nodes: shown }, nodesText(shown));
+}
+
+/** Whether a machine has taken over an adopted node, and was killed before its placeholder was deleted. */
+export function isSucceeded(
+  { record: { adoptedMs, nodeName } }: StoredAdmission,
+  all: readonly StoredAdmission[],
+): boolean {
+  return adoptedMs !== undefined &&
+    all.some(({ record, removedMs }) =>
+      record.nodeName === nodeName && record.adoptedMs === undefined && removedMs === undefined
+    );
 }
 
 /** Whether a node showed a register of that value. */

@@ -27,10 +27,18 @@ import { endpointText, readEndpoint, readListenAddress } from "../../../platform
 import { equalBytes, fromUtf8 } from "../../../platform/bytes.ts";
 import { addressBytes, isInNetwork, nodeAddressProblem, readNetwork } from "../../../platform/ip_address.ts";
 import { isLabel, isNodeName, labelProblem, nodeNameProblem } from "../../../platform/label.ts";
+import { readAdoption } from "../../../kubernetes/adoption_store.ts";
+import {
+  clusterConfigurationText,
+  readClusterConfiguration,
+  withoutKubeletSigner,
+} from "../../../kubernetes/cluster_configuration.ts";
+import { withOwnCertificates } from "../../../node/adopted_kubelet.ts";
 import { promise } from "../target.ts";
 import type { FuzzTarget } from "../target.ts";
 import { eachOf } from "./_checks.ts";
 
+const ADOPTION = { version: "1", clusterDocument: "", foundings: "[]", apiEndpoints: "[]", joinEndpoints: "[]" };
 const NOW = new Date("2026-05-01T00:00:00Z");
 const MAXIMUM_BYTES = 65 << 10;
 
@@ -69,6 +77,27 @@ export const documentTargets: readonly FuzzTarget[] = [
       clusterNetwork(["127.0.0.1:6443"], text);
       clusterRemarks(readNewClusterSettings(text));
       if (serviceSubnet !== undefined) isInNetwork(addressBytes("192.0.2.1") ?? new Uint8Array(), serviceSubnet);
+    },
+  },
+  {
+    name: "adopted-cluster",
+    form: "text",
+    maximumBytes: MAXIMUM_BYTES,
+    open: () => (input) => {
+      const text = fromUtf8(input, "fuzz");
+      return eachOf(
+        () => {
+          const written = clusterConfigurationText(withoutKubeletSigner(readClusterConfiguration(text)));
+          const again = clusterConfigurationText(withoutKubeletSigner(readClusterConfiguration(written)));
+          promise(again === written, "an adoption that is finished twice changes the configuration twice");
+        },
+        () => {
+          const written = withOwnCertificates(text, "fuzz");
+          promise(withOwnCertificates(written, "fuzz") === written, "a kubelet's configuration changes twice");
+        },
+        () => void readAdoption({ ...ADOPTION, foundings: text }),
+        () => void readAdoption({ ...ADOPTION, joinEndpoints: text }),
+      );
     },
   },
   {
