@@ -34,7 +34,7 @@ import {
   sizeRemarks,
 } from "./founding_configuration.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
-import { endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
+import { endpointIdentity, endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
 import { addressBytes, familyOf } from "../platform/ip_address.ts";
 import { present } from "../platform/present.ts";
 
@@ -300,9 +300,10 @@ function readEndpoints(texts: readonly string[], fail: Fail): readonly Endpoint[
   return texts.map((text, index) => {
     const key = `join.endpoints[${index}]`;
     const endpoint = readEndpoint(text, key);
-    const earlier = seen.get(endpointText(endpoint));
+    const own = endpointIdentity(endpoint);
+    const earlier = seen.get(own);
     if (earlier !== undefined) fail(key, `it is the same endpoint as ${earlier}`);
-    seen.set(endpointText(endpoint), key);
+    seen.set(own, key);
     return endpoint;
   });
 }

@@ -12,7 +12,7 @@ import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import { NODE_ROLES } from "../kubernetes/node_role.ts";
 import { checkedText, problemIn } from "../platform/checked_text.ts";
-import { familyPartsProblem } from "../platform/dual_stack.ts";
+import { familyParts, familyPartsProblem } from "../platform/dual_stack.ts";
 import type { KeyHints, Problem } from "../platform/document.ts";
 import { keyPath, readDocument } from "../platform/document.ts";
 import { parseEndpoint, parseListenAddress } from "../platform/endpoint.ts";
@@ -92,6 +92,16 @@ function uncallableProblem(text: string): string | undefined {
   return kind === undefined || kind === "loopback"
     ? undefined
     : `no join service can be reached at ${shown(text)}: the address is ${kind}`;
+}
+
+/** Says why no address of a network can be a node's. */
+function unreachableNetworkProblem(text: string): string | undefined {
+  for (const part of familyParts(text)) {
+    const network = readNetwork(part);
+    const kind = typeof network === "string" ? undefined : unreachableKind(network.start);
+    if (kind !== undefined && kind !== "unspecified") return `other nodes cannot reach ${shown(part)}: it is ${kind}`;
+  }
+  return undefined;
 }
 
 const endpoint = checkedText(
@@ -192,7 +202,7 @@ export type NewNodeValues = Pick<ConfigurationDocument, "node" | "join" | "found
 export function newNodeProblems(
   { node = {}, join: { endpoints = [] } = {}, founding = {} }: NewNodeValues,
 ): readonly Problem[] {
-  const { name, address } = node;
+  const { name, address, addressFrom } = node;
   const founders = (founding.peers ?? []).map((text, index) => [["founding", "peers", index], text] as const);
   const found: readonly (readonly [path: Problem["path"], reason: string | undefined])[] = [
     [["node", "name"], name === undefined ? undefined : reservedNameProblem(name)],
@@ -200,6 +210,7 @@ export function newNodeProblems(
       ["node", "address"],
       address === undefined ? undefined : familyPartsProblem(address, nodeAddressProblem, familyOfText),
     ],
+    [["node", "addressFrom"], addressFrom === undefined ? undefined : unreachableNetworkProblem(addressFrom)],
     ...endpoints.map((text, index) => [["join", "endpoints", index], uncallableProblem(text)] as const),
     ...founders.map(([path, text]) => [path, uncallableFounder(text)] as const),
     [["founding", "address"], founding.address === undefined ? undefined : uncallableFounder(founding.address)],

@@ -12,6 +12,7 @@ import { present } from "./present.ts";
 import type { DocumentSchema, KeyHints, Problem } from "./schema_problems.ts";
 import { checkValue, keyPath } from "./schema_problems.ts";
 import type { YamlDocument } from "./yaml.ts";
+import { oddCharacter, unseenIn } from "./odd_text.ts";
 import { readYamlDocument, YamlError } from "./yaml.ts";
 
 export { keyPath } from "./schema_problems.ts";
@@ -104,8 +105,28 @@ export function documentText(bytes: Uint8Array, what: string): string {
 /** The byte order marks of UTF-16, little and big end first. */
 const UTF_16_MARKS: readonly (readonly number[])[] = [[0xff, 0xfe], [0xfe, 0xff]];
 
-function placed(problems: readonly Problem[], { lineOf }: YamlDocument): readonly PlacedProblem[] {
-  return problems.map((problem) => ({ ...problem, ...present("line", lineOf(problem.path)) }));
+function placed(problems: readonly Problem[], document: YamlDocument): readonly PlacedProblem[] {
+  return problems.map(({ path, text }) => {
+    const unseen = unseenAt(path, text, document);
+    return {
+      path,
+      text: unseen === undefined ? text : `${text}; ${unseen}`,
+      ...present("line", document.lineOf(path)),
+    };
+  });
+}
+
+function unseenAt(path: Problem["path"], text: string, { value, sourceOf }: YamlDocument): string | undefined {
+  const own = path.reduce<unknown>(
+    (value, key) => typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined,
+    value,
+  );
+  const key = path.at(-1);
+  return unseenIn(text, {
+    value: own,
+    ...present("source", sourceOf(path)),
+    ...present("key", typeof key === "string" ? key : undefined),
+  });
 }
 
 function refused(what: string, problems: readonly Problem[], document: YamlDocument): BootstrapError {
@@ -151,7 +172,9 @@ function yamlProblem(text: string, cause: unknown): YamlError {
   if (conflict !== undefined) return new YamlError("it has the marks of a merge with conflicts", conflict);
   if (!(cause instanceof YamlError)) return new YamlError(cause instanceof Error ? cause.message : String(cause));
   const { reason, line, column } = cause;
-  return new YamlError(parserProblem(reason, text.split("\n")[(line ?? 0) - 1] ?? ""), line, column);
+  const own = text.split("\n")[(line ?? 0) - 1] ?? "";
+  const odd = oddCharacter(own.replace(/^\ufeff/, "").replace(/(?:^|\s)#.*$/, ""));
+  return new YamlError(`${parserProblem(reason, own, text)}${odd === undefined ? "" : `; ${odd}`}`, line, column);
 }
 
 function lineWith(text: string, pattern: RegExp): number | undefined {
@@ -160,10 +183,19 @@ function lineWith(text: string, pattern: RegExp): number | undefined {
 }
 
 /** @param line The line at which the parser stopped. */
-function parserProblem(message: string, line: string): string {
+function parserProblem(message: string, line: string, text: string): string {
+  if (/^[^\n]*\r[^\n]/.test(text) && !text.includes("\n")) return "its lines end with CR alone: save it with LF";
   if (message.includes("multiple documents")) return 'it has several documents: leave out the line "---"';
   if (/tabs are not allowed|tab characters/i.test(message) || /^\s*\t/.test(line)) {
     return "it has a tab: indent with spaces";
+  }
+  if (/^Nested mappings are not allowed in compact mappings/.test(message)) {
+    return /:\s.*:(?:\s|$)/.test(line)
+      ? "a text with a colon and a space in it needs quotes"
+      : "a line is indented more than the one above it, which has a value already";
+  }
+  if (/^All mapping items must start at the same column/.test(message)) {
+    return "a line is indented otherwise than the keys above it";
   }
   if (/^Invalid escape sequence/.test(message)) {
     return `${message}: write a text with backslashes in single quotes, or without quotes`;

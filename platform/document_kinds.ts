@@ -14,23 +14,37 @@ interface KnownKind {
   readonly example: string;
   /** Keys at the top that no document of another kind has. */
   readonly marks: readonly string[];
+  /** Keys that a document of the kind may have at the top, or has there by mistake. */
+  readonly others: readonly string[];
 }
+
+/** All of them. */
+export const DOCUMENT_KINDS: readonly DocumentKind[] = ["node", "cluster", "policy"];
 
 const KINDS: Readonly<Record<DocumentKind, KnownKind>> = {
   node: {
     title: "a node's configuration",
     example: "deploy/node-worker.example.yaml",
     marks: ["trust", "join", "init", "evidence"],
+    others: [
+      ...["node", "founding", "allowUnmeasuredImage", "operatorKeys", "operatorKey", "clusterId", "endpoints"],
+      ...["clusterName", "role", "address", "addressFrom", "ekType", "allowInsecure"],
+    ],
   },
   cluster: {
     title: "a cluster document",
     example: "deploy/cluster.example.yaml",
     marks: ["kubernetesVersion", "podSubnet", "serviceSubnet", "controlPlaneEndpoint", "kubeProxy", "coreDns"],
+    others: [
+      ...["timeouts", "etcd", "leaderElection", "nodeCertificateLifetime", "networking", "podCIDR", "serviceCIDR"],
+      ...["clusterName", "version", "imageRepository", "dnsDomain", "apiServer"],
+    ],
   },
   policy: {
     title: "a policy",
     example: "deploy/policy.example.yaml",
     marks: ["variant", "roles", "bannedIdentities"],
+    others: ["tpm", "snp", "tdx", "collateral", "names", "removed", "pcrs", "identities", "maximumClockSkewSeconds"],
   },
 };
 
@@ -70,12 +84,60 @@ export function recognisedKind(text: string, value: unknown): string | undefined
   return kindOfText(text) ?? kindOfValue(undefined, value);
 }
 
+/** What people call a document of a kind: "a policy". */
+export function titleOf(kind: DocumentKind): string {
+  return KINDS[kind].title;
+}
+
+/** A key that is a mark counts for more than all others. */
+const WEIGHT_OF_MARK = 100;
+
+/**
+ * Says which kind a document is meant to be: by its keys at the top, in whatever letters, or by kubeadm's and its components'
+ * own names of kinds, which are read with the cluster document.
+ *
+ * @param value The parsed document; `undefined` if it is no YAML, or several documents.
+ * @returns `undefined` if nothing or too much speaks for one.
+ */
+export function likelyKind(text: string, value: unknown): DocumentKind | undefined {
+  if (isOfKubeadm(text)) return "cluster";
+  const keys = topKeysOf(text, value).map((key) => key.toLowerCase());
+  const scores = DOCUMENT_KINDS.map((kind) => {
+    const count = (names: readonly string[]) => names.filter((name) => keys.includes(name.toLowerCase())).length;
+    return { kind, score: WEIGHT_OF_MARK * count(KINDS[kind].marks) + count(KINDS[kind].others) };
+  }).toSorted((one, other) => other.score - one.score);
+  const [first, second] = scores;
+  return first === undefined || first.score === (second?.score ?? 0) ? undefined : first.kind;
+}
+
+/** Whether a document says that it is one of those that kubeadm reads. */
+function isOfKubeadm(text: string): boolean {
+  const [, apiVersion = ""] = /^apiVersion:[ \t]*["']?([\w./-]+)/m.exec(text) ?? [];
+  return GROUPS.some(([prefix]) => apiVersion.startsWith(prefix));
+}
+
+function topKeysOf(text: string, value: unknown): readonly string[] {
+  if (typeof value === "object" && value !== null) return Object.keys(value);
+  return [...text.matchAll(/^\uFEFF?["']?(\w+)["']?[ \t]*:/gm)].map(([, key = ""]) => key);
+}
+
+/** Files that are recognised by their first lines. */
+const FIRST_LINES: readonly (readonly [pattern: RegExp, what: string])[] = [
+  [/^-----BEGIN /, "a PEM file"],
+  [/^<(?:!doctype html|html)\b/i, "an HTML page, perhaps of a server that did not have the file"],
+  [/^<\?xml\b/, "an XML file"],
+  [/^version https:\/\/git-lfs/, "a pointer of Git LFS, not the file itself"],
+  [/^\$ANSIBLE_VAULT;/, "a file that Ansible Vault encrypted: decrypt it first"],
+  [/^age-encryption\.org\//, "a file that age encrypted: decrypt it first"],
+  [/^\[{1,2}[\w."-]+\]{1,2}\s*(?:#.*)?$|^[\w.-]+[ \t]*=(?!=)/, "a TOML or INI file, not YAML"],
+];
+
 function kindOfText(text: string): string | undefined {
   const [first = ""] = text.trimStart().split("\n", 1);
   if (/^(?:#.*\r?\n)*#cloud-config\b/.test(text.trimStart())) return "a cloud-config";
   if (/^#!/.test(first)) return "a script";
   if (/^#ignition|^\{\s*"ignition"/.test(first)) return "an Ignition document";
-  if (/^-----BEGIN /.test(first)) return "a PEM file";
+  for (const [pattern, what] of FIRST_LINES) if (pattern.test(first)) return what;
   // kubeadm's file is often several documents, which are not parsed here.
   const [, apiVersion] = /^apiVersion:[ \t]*["']?([\w./-]+)/m.exec(text) ?? [];
   const [, kind] = /^kind:[ \t]*["']?(\w+)/m.exec(text) ?? [];
@@ -93,6 +155,7 @@ function kindOfValue(expected: DocumentKind | undefined, value: unknown): string
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
   const field = (key: string): unknown => Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
   const [apiVersion, kind] = [field("apiVersion"), field("kind")];
+  if (field("sops") !== undefined) return "a document that sops encrypted: decrypt it first";
   if (typeof apiVersion === "string" && typeof kind === "string") return kindOfObject(apiVersion, kind);
   if (kind === EVIDENCE_FILE_KIND) return "an evidence file";
   if (field("founding") !== undefined && field("clusterId") !== undefined) {

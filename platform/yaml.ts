@@ -41,6 +41,8 @@ export interface YamlDocument {
    * whole document.
    */
   lineOf(path: readonly (string | number)[]): number | undefined;
+  /** The text of the scalar at a path as it is written, without quotes; `undefined` if there is none. */
+  sourceOf(path: readonly (string | number)[]): string | undefined;
 }
 
 /**
@@ -82,6 +84,10 @@ export function readYamlDocument(text: string): YamlDocument {
     lineOf(path) {
       const offset = offsetOf(document.contents, path);
       return offset === undefined ? undefined : lineCounter.linePos(offset).line;
+    },
+    sourceOf(path) {
+      const node = document.getIn(path, true);
+      return isScalar(node) ? node.source : undefined;
     },
   };
 }
