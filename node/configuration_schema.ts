@@ -159,7 +159,8 @@ export interface ConfigurationDocument {
   readonly allowUnmeasuredImage?: boolean;
 }
 
-function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<unknown, ConfigurationDocument> {
+/** Returns the schema of a configuration document. */
+export function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<unknown, ConfigurationDocument> {
   const kind = v.picklist(kinds.map(({ name }) => name));
   return v.strictObject({
     version: v.literal(1),

@@ -84,6 +84,16 @@ export function recognisedKind(text: string, value: unknown): string | undefined
   return kindOfText(text) ?? kindOfValue(undefined, value);
 }
 
+/**
+ * Recognises a file that is none of the documents of this module, nor one of those that kubeadm reads.
+ *
+ * @param value The parsed document; `undefined` if it is no YAML, or several documents.
+ * @returns What it is, such as "a cloud-config"; `undefined` if it is not recognised.
+ */
+export function strangerKind(text: string, value: unknown): string | undefined {
+  return isOfKubeadm(text) ? undefined : kindOfText(text) ?? strangerOfValue(value);
+}
+
 /** What people call a document of a kind: "a policy". */
 export function titleOf(kind: DocumentKind): string {
   return KINDS[kind].title;
@@ -151,9 +161,17 @@ function kindOfObject(apiVersion: string, kind: string): string {
   return apiVersion === "v1" && kind === "Config" ? "a kubeconfig" : `the Kubernetes object ${name}`;
 }
 
-function kindOfValue(expected: DocumentKind | undefined, value: unknown): string | undefined {
+type Field = (key: string) => unknown;
+
+/** Returns how to look up a mapping's keys; `undefined` for other values. */
+function fieldsOf(value: unknown): Field | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const field = (key: string): unknown => Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
+  return (key) => Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
+}
+
+function strangerOfValue(value: unknown): string | undefined {
+  const field = fieldsOf(value);
+  if (field === undefined) return undefined;
   const [apiVersion, kind] = [field("apiVersion"), field("kind")];
   if (field("sops") !== undefined) return "a document that sops encrypted: decrypt it first";
   if (typeof apiVersion === "string" && typeof kind === "string") return kindOfObject(apiVersion, kind);
@@ -164,6 +182,13 @@ function kindOfValue(expected: DocumentKind | undefined, value: unknown): string
   if (field("network") !== undefined && typeof field("network") === "object" && field("trust") === undefined) {
     return "a netplan document";
   }
+  return undefined;
+}
+
+function kindOfValue(expected: DocumentKind | undefined, value: unknown): string | undefined {
+  const field = fieldsOf(value);
+  const stranger = strangerOfValue(value);
+  if (field === undefined || stranger !== undefined) return stranger;
   for (const [name, { title, marks }] of Object.entries(KINDS)) {
     if (name === expected || !marks.some((mark) => field(mark) !== undefined)) continue;
     if (expected === undefined || !hasMark(expected, field)) return title;
@@ -171,6 +196,6 @@ function kindOfValue(expected: DocumentKind | undefined, value: unknown): string
   return undefined;
 }
 
-function hasMark(kind: DocumentKind, field: (key: string) => unknown): boolean {
+function hasMark(kind: DocumentKind, field: Field): boolean {
   return KINDS[kind].marks.some((mark) => field(mark) !== undefined);
 }

@@ -92,6 +92,25 @@ export function readYamlDocument(text: string): YamlDocument {
   };
 }
 
+/** A document of a text, and the line at which it begins, from 1. */
+export interface DocumentPart {
+  readonly text: string;
+  readonly line: number;
+}
+
+/**
+ * Returns the documents of a text that have more than comments, cut at the lines `---`. They are not parsed: a line `---` in a
+ * text over several lines would be indented.
+ */
+export function documentsIn(text: string): readonly DocumentPart[] {
+  const lines = text.split("\n");
+  const starts = [0, ...lines.flatMap((line, index) => /^---(?:\s|$)/.test(line) ? [index] : [])];
+  return starts.map((start, index) => ({
+    line: start + 1,
+    text: lines.slice(start, starts[index + 1]).join("\n").replace(/^---(?=\s|$)/, ""),
+  })).filter(({ text }) => text.replaceAll(/^\s*(?:[#%].*)?$/gm, "").trim() !== "");
+}
+
 /** Where the key or the entry at a path begins, or the last one on the way to it that is there. */
 function offsetOf(contents: unknown, path: readonly (string | number)[]): number | undefined {
   let node = contents;
