@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { readYaml } from "./yaml.ts";
+import { documentsIn, readYaml, readYamlDocument } from "./yaml.ts";
 
 Deno.test("readYaml() returns the value of a document", () => {
   assert.deepEqual(readYaml('a: 1\nb: [x, "2"]\nc: {d: null}\n'), { a: 1, b: ["x", "2"], c: { d: null } });
@@ -40,4 +40,30 @@ Deno.test("readYaml() reads JSON as JSON.parse() does", () => {
   fc.assert(fc.property(fc.dictionary(keys, fc.array(scalar)), (value) => {
     assert.deepEqual(readYaml(JSON.stringify(value)), JSON.parse(JSON.stringify(value)));
   }));
+});
+
+Deno.test("documentsIn() cuts a text at its separators, and leaves out what is only comments", () => {
+  const parts = (text: string) => documentsIn(text).map(({ text, line }) => [line, text.trim()]);
+  assert.deepEqual(parts("a: 1\n---\nb: 2\n"), [[1, "a: 1"], [2, "b: 2"]]);
+  assert.deepEqual(parts("%YAML 1.2\n---\n# c\n--- d: 3\n---\n"), [[4, "d: 3"]]);
+  assert.deepEqual(parts("a: |\n  ---\n----\n"), [[1, "a: |\n  ---\n----"]]);
+  assert.deepEqual(parts(""), []);
+});
+
+Deno.test("readYamlDocument() tells lines of keys and how scalars are written", () => {
+  const { lineOf, sourceOf } = readYamlDocument("a:\n  - b: 1.10\n    c: 'x'\n");
+  assert.deepEqual([["a"], ["a", 0], ["a", 0, "c"], ["a", 0, "none"], ["none"], []].map(lineOf), [
+    1,
+    2,
+    3,
+    2,
+    undefined,
+    undefined,
+  ]);
+  assert.deepEqual([["a", 0, "b"], ["a", 0, "c"], ["a"], ["none", 3]].map(sourceOf), [
+    "1.10",
+    "x",
+    undefined,
+    undefined,
+  ]);
 });

@@ -17,18 +17,18 @@ export const configCheck: CliCommand<ConfigCheckOptions, MachineFacts | undefine
   name: "config check",
   group: "For operators:",
   description: "find the mistakes in configurations, cluster documents and policies",
-  notes: "Each file's kind is recognised; - is standard input. Files that are given together\n" +
-    "are compared with each other. Exit code 1: there are problems.",
+  notes: "Each file's kind is recognised; - is standard input. Files that are given\n" +
+    "together are compared with each other. With problems the exit code is 1.",
   examples: [
     "bootstrapper config check node.yaml cluster.yaml policy.yaml",
-    "bootstrapper config check --kind cluster - --output json < cluster.yaml",
+    "bootstrapper config check --kind cluster cluster.yaml --output json",
   ],
   keeps: ["env", "read"],
   declare(command) {
     command.argument("<files...>")
       .addOption(new Option("--kind <kind>", "what all files are meant to be").choices(DOCUMENT_KINDS))
       .option("--no-kubeadm", "do not run `kubeadm config validate`, even if it is installed")
-      .option("--preflight", "on a fresh node, as root: check it for the cluster document too");
+      .option("--preflight", "as root on a fresh node: check this machine too");
   },
   read: (parsed) => ({
     files: parsed.args,

@@ -16,9 +16,9 @@ export const configNew: CliCommand<ConfigNewOptions> = {
   name: "config new",
   group: "For operators:",
   description: "write a configuration or a cluster document, with comments",
-  notes: "On a terminal it asks for what is missing. `bootstrapper policy make` makes policies.",
+  notes: "On a terminal it asks for what is missing. `policy make` makes policies.",
   examples: [
-    "bootstrapper config new --role worker --name demo --operator-key operator.pub \\\n" +
+    "bootstrapper config new --role worker --name demo --operator-key op.pub \\\n" +
     "  --endpoint 10.77.0.11:9444 --out worker.yaml",
     "bootstrapper config new --role cluster --out cluster.yaml",
   ],
@@ -26,11 +26,11 @@ export const configNew: CliCommand<ConfigNewOptions> = {
   declare(command) {
     command.addOption(new Option("--role <role>", "what it is for").choices(ROLES))
       .option("--name <name>", "the cluster's name")
-      .option("--operator-key <file...>", "operators' public keys, as `keygen` prints them")
+      .option("--operator-key <file...>", "operators' public keys, from `keygen`")
       .option("--endpoint <host:port...>", "join services; founders; the API server's")
       .option("--cluster-id <id>", "cluster ID, if the cluster exists")
       .option("--variant <kind...>", "kinds of evidence (default: tpm)")
-      .option("--token-key <key>", "of a founding: what `token new` prints as token key")
+      .option("--token-key <key>", "of a founding: from `token new`")
       .option("--policy <file>", "of a founding: the policy for founders")
       .option("--kubernetes-version <version>", "of the cluster (default: v1.36.3)")
       .option("--pod-subnet <network>", "of the cluster (default: 10.244.0.0/16)")

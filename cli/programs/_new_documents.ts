@@ -6,7 +6,11 @@
 import { stringify } from "yaml";
 import { DEFAULT_CLUSTER_DOCUMENT } from "../../kubernetes/settings.ts";
 import { readYaml } from "../../platform/yaml.ts";
-import type { NewDocumentRole } from "./config_new.ts";
+
+/** What new documents are for: a kind of node, or a cluster. */
+export const NEW_DOCUMENT_ROLES = ["control-plane", "worker", "founder", "cluster"] as const;
+/** One of {@linkcode NEW_DOCUMENT_ROLES}. */
+export type NewDocumentRole = typeof NEW_DOCUMENT_ROLES[number];
 
 /** What a new document says. */
 export interface NewDocument {

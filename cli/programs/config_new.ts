@@ -16,11 +16,10 @@ import { findingOf } from "../document_check.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { kindsOf } from "../kinds.ts";
 import { printResult } from "../output.ts";
-import type { NewDocument } from "./_new_documents.ts";
-import { newDocument } from "./_new_documents.ts";
+import type { NewDocument, NewDocumentRole } from "./_new_documents.ts";
+import { NEW_DOCUMENT_ROLES, newDocument } from "./_new_documents.ts";
 
-/** What a new document is for: a kind of node, or a cluster. */
-export type NewDocumentRole = "control-plane" | "worker" | "founder" | "cluster";
+export type { NewDocumentRole } from "./_new_documents.ts";
 
 /** The options of `config new`. */
 export interface ConfigNewOptions {
@@ -76,17 +75,15 @@ interface Question {
 }
 
 const isNode = ({ role }: ConfigNewOptions) => role !== undefined && role !== "cluster";
-const ROLES: readonly NewDocumentRole[] = ["control-plane", "worker", "founder", "cluster"];
-
 const QUESTIONS: readonly Question[] = [
   {
     option: "--role",
-    text: `What is it for: ${ROLES.join(", ")}?`,
+    text: `What is it for: ${NEW_DOCUMENT_ROLES.join(", ")}?`,
     isMissing: ({ role }) => role === undefined,
     answered(options, answer) {
-      const role = ROLES.find((one) => one === answer);
+      const role = NEW_DOCUMENT_ROLES.find((one) => one === answer);
       if (role !== undefined) return { ...options, role };
-      throw invalid(`--role: ${JSON.stringify(answer)} is none of ${ROLES.join(", ")}`);
+      throw invalid(`--role: ${JSON.stringify(answer)} is none of ${NEW_DOCUMENT_ROLES.join(", ")}`);
     },
   },
   {
