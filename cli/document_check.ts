@@ -98,8 +98,8 @@ export function checkDocument(
   if (several !== undefined) return unreadable(file, several);
   const document = documentIn(text);
   const stranger = strangerKind(text, document?.value);
-  const policy = policyInConfigMap(document);
-  if (policy !== undefined) return shifted(read(file, policy.text, "policy", kinds), policy.line);
+  const policy = policyInConfigMap(text, document);
+  if (policy !== undefined) return placedInConfigMap(read(file, policy.text, "policy", kinds), policy.lineAt);
   if (stranger !== undefined) return unreadable(file, `this is ${stranger}; expected is ${EXPECTED}`, stranger);
   const likely = likelyKind(text, document?.value);
   if (likely !== undefined) return read(file, text, likely, kinds);
@@ -182,27 +182,34 @@ function failed(file: string, title: string | undefined, error: unknown): Checke
   return { file, ...(title === undefined ? {} : { title }), problems, remarks: [] };
 }
 
-/** The policy in a manifest of the ConfigMap that join services read, and the line above it. */
-function policyInConfigMap(
-  document: YamlDocument | undefined,
-): { readonly text: string; readonly line: number } | undefined {
+interface EmbeddedPolicy {
+  readonly text: string;
+  /** The line of the file at which a line of the policy is. */
+  readonly lineAt: (line: number) => number;
+}
+
+/** The policy in a manifest of the ConfigMap that join services read. */
+function policyInConfigMap(text: string, document: YamlDocument | undefined): EmbeddedPolicy | undefined {
   const path = ["data", POLICY_KEY];
   const value = path.reduce<unknown>(
     (value, key) => typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined,
     document?.value,
   );
-  const line = document?.lineOf(path);
-  return typeof value === "string" && line !== undefined ? { text: value, line } : undefined;
+  const start = document?.lineOf(path);
+  if (typeof value !== "string" || start === undefined) return undefined;
+  const lines = text.split("\n");
+  const isBlock = /[|>][-+0-9]*\s*$/.test(lines[start - 1] ?? "");
+  return { text: value, lineAt: (line) => isBlock ? Math.min(start + line, lines.length) : start };
 }
 
-function shifted(checked: CheckedFile, lines: number): CheckedFile {
-  const shift = (finding: Finding): Finding => ({ ...finding, line: (finding.line ?? 1) + lines });
+function placedInConfigMap(checked: CheckedFile, lineAt: EmbeddedPolicy["lineAt"]): CheckedFile {
+  const place = (finding: Finding): Finding => ({ ...finding, line: lineAt(finding.line ?? 1) });
   const { lineOf, ...rest } = checked;
   return {
     ...rest,
     title: `${titleOf("policy")} in a ConfigMap`,
-    problems: checked.problems.map(shift),
-    remarks: checked.remarks.map(shift),
-    ...(lineOf === undefined ? {} : { lineOf: (path) => (lineOf(path) ?? 1) + lines }),
+    problems: checked.problems.map(place),
+    remarks: checked.remarks.map(place),
+    ...(lineOf === undefined ? {} : { lineOf: (path) => lineAt(lineOf(path) ?? 1) }),
   };
 }

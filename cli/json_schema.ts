@@ -17,6 +17,7 @@ import { CLUSTER_TEXTS, NODE_TEXTS, POLICY_TEXTS } from "./json_schema_texts.ts"
 
 /** A JSON Schema of draft 7, which the language servers of YAML read. */
 export interface JsonSchema {
+  /** A keyword of the specification. */
   readonly [keyword: string]: unknown;
 }
 

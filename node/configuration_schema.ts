@@ -13,7 +13,7 @@ import type { NodeRole } from "../kubernetes/node_role.ts";
 import { NODE_ROLES } from "../kubernetes/node_role.ts";
 import { checkedText, problemIn } from "../platform/checked_text.ts";
 import { familyParts, familyPartsProblem } from "../platform/dual_stack.ts";
-import type { KeyHints, Problem } from "../platform/document.ts";
+import type { DocumentSchema, KeyHints, Problem } from "../platform/document.ts";
 import { keyPath, readDocument } from "../platform/document.ts";
 import { parseEndpoint, parseListenAddress } from "../platform/endpoint.ts";
 import { asBootstrapError } from "../platform/errors.ts";
@@ -160,7 +160,7 @@ export interface ConfigurationDocument {
 }
 
 /** Returns the schema of a configuration document. */
-export function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<unknown, ConfigurationDocument> {
+export function configurationSchema(kinds: readonly EvidenceKind[]): DocumentSchema<ConfigurationDocument> {
   const kind = v.picklist(kinds.map(({ name }) => name));
   return v.strictObject({
     version: v.literal(1),
@@ -190,7 +190,7 @@ export function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSc
     })),
     founding: v.exactOptional(foundingSchema),
     allowUnmeasuredImage: v.exactOptional(v.boolean()),
-  });
+  }) as v.GenericSchema<unknown, ConfigurationDocument>;
 }
 
 /** The values of a configuration that are checked more strictly of a fresh node. */

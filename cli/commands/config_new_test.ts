@@ -7,7 +7,7 @@ import { readNewNodeConfiguration } from "../../node/configuration.ts";
 import { isLabel } from "../../platform/label.ts";
 import { readYaml } from "../../platform/yaml.ts";
 import { canonicalJson } from "../../protocol/canonical_json.ts";
-import { newDocument } from "../programs/_new_documents.ts";
+import { newDocument } from "../programs/new_documents.ts";
 import { TestWorld } from "../testing/command_line.ts";
 
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJQerGpWlI80JcEic8Yna9LIKtBoKILqft3+7VpvjUyh bootstrapper operator";

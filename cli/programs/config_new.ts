@@ -16,10 +16,10 @@ import { findingOf } from "../document_check.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { kindsOf } from "../kinds.ts";
 import { printResult } from "../output.ts";
-import type { NewDocument, NewDocumentRole } from "./_new_documents.ts";
-import { NEW_DOCUMENT_ROLES, newDocument } from "./_new_documents.ts";
+import type { NewDocument, NewDocumentRole } from "./new_documents.ts";
+import { NEW_DOCUMENT_ROLES, newDocument } from "./new_documents.ts";
 
-export type { NewDocumentRole } from "./_new_documents.ts";
+export type { NewDocumentRole } from "./new_documents.ts";
 
 /** The options of `config new`. */
 export interface ConfigNewOptions {
