@@ -49,13 +49,26 @@ const SOURCES: Readonly<Record<DocumentKind, Source>> = {
 };
 
 /** Returns the JSON Schema of a kind of document. */
-export function jsonSchemaOf(kind: DocumentKind, kinds: readonly EvidenceKind[]): JsonSchema {
+export async function jsonSchemaOf(kind: DocumentKind, kinds: readonly EvidenceKind[]): Promise<JsonSchema> {
   const { title, schema, texts } = SOURCES[kind];
   const made: Mutable = { ...toJsonSchema(schema(kinds) as GenericSchema, OPTIONS) };
   for (const [prefix, keys] of texts) {
-    for (const [path, text] of Object.entries(keys)) Object.assign(placeIn(made, `${prefix}${path}`), text);
+    const all = keys === POLICY_TEXTS ? { ...keys, ...await sectionTexts(kinds) } : keys;
+    for (const [path, text] of Object.entries(all)) Object.assign(placeIn(made, `${prefix}${path}`), text);
   }
   return { $schema: made["$schema"], title, ...made };
+}
+
+/** The texts of a policy's sections, under the names of their kinds. */
+async function sectionTexts(kinds: readonly EvidenceKind[]): Promise<KeyTexts> {
+  const all = await Promise.all(
+    kinds.map(async ({ name, section }) =>
+      Object.entries(await section?.texts?.() ?? {}).map(([path, description]) =>
+        [path === "" ? name : `${name}.${path}`, { description }] as const
+      )
+    ),
+  );
+  return Object.fromEntries(all.flat());
 }
 
 /** Checks by code have no form in a JSON Schema, and what is read is what stands before any transformation. */
@@ -79,6 +92,6 @@ function isMutable(value: unknown): value is Mutable {
 }
 
 /** Returns the JSON Schema as the text of a file. */
-export function jsonSchemaText(kind: DocumentKind, kinds: readonly EvidenceKind[]): string {
-  return `${JSON.stringify(jsonSchemaOf(kind, kinds), null, 2)}\n`;
+export async function jsonSchemaText(kind: DocumentKind, kinds: readonly EvidenceKind[]): Promise<string> {
+  return `${JSON.stringify(await jsonSchemaOf(kind, kinds), null, 2)}\n`;
 }

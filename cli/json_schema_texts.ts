@@ -211,8 +211,6 @@ export const NODE_TEXTS: KeyTexts = {
   },
 };
 
-const BITS = "Names, or numbers from 0.";
-
 /** Of a policy. */
 export const POLICY_TEXTS: KeyTexts = {
   version: { description: "The version of the document's format." },
@@ -221,51 +219,6 @@ export const POLICY_TEXTS: KeyTexts = {
       "The kinds of evidence that a machine must show, all of them; the first gives its identity. Or one list for node " +
       "and one for init.",
   },
-  tpm: { description: "What a TPM must show. Required for the variant tpm." },
-  "tpm.ekType": { description: "The endorsement key that is a machine's identity." },
-  "tpm.pcrs": {
-    description:
-      "The allowed values of PCRs, by their numbers in quotes, in hexadecimal digits in quotes. PCR 12 and 15 are always " +
-      "checked by the protocol itself.",
-  },
-  "tpm.trust": { description: "Which TPMs are trusted: identities, issuers, or both." },
-  "tpm.trust.identities": {
-    description: "SHA-256 digests of endorsement keys, as `bootstrapper evidence` prints them.",
-  },
-  "tpm.trust.issuers": {
-    description: "Makers of TPMs whose certificates are believed, with what tells your machines apart.",
-  },
-  "tpm.trust.issuers[].certificate": { description: "The maker's CA certificate, PEM." },
-  "tpm.trust.issuers[].attributes": {
-    description: "Attributes that a certificate's subject must have, such as O, OU or an OID.",
-  },
-  "tpm.trust.issuers[].allowExpired": { description: "Whether the maker's CA may have expired." },
-  "tpm.trust.intermediates": { description: "CA certificates between issuers and endorsement keys, PEM." },
-  snp: { description: "What AMD's secure processor must say. Required for the variant snp." },
-  "snp.products": { description: "The lines of processors that are let in, each with its oldest firmware." },
-  "snp.signingKeys": { description: "The kinds of keys that may sign reports." },
-  "snp.providers": { description: "The clouds whose keys may sign, if signingKeys has vlek." },
-  "snp.allowsLaggingTcb": { description: "Whether the committed firmware may be older than the current one." },
-  "snp.measurements": { description: "Allowed launch digests, 96 hexadecimal digits." },
-  "snp.guestPolicy": { description: `Rules for the bits of the guest policy. ${BITS}` },
-  "snp.platformInfo": { description: `Rules for the bits of the platform information. ${BITS}` },
-  "snp.requiresZeroReserved": { description: "Whether reserved bits must be zero." },
-  "snp.idKeys": { description: "SHA-384 digests of allowed ID keys." },
-  "snp.authorKeys": { description: "SHA-384 digests of allowed author keys." },
-  "snp.chipIds": { description: "The only processors that are let in, by their chip IDs." },
-  "snp.bannedChipIds": { description: "Processors that are never let in." },
-  tdx: { description: "What Intel's TDX module must say. Required for the variant tdx." },
-  "tdx.mrtd": { description: "Allowed values of MRTD, 96 hexadecimal digits." },
-  "tdx.rtmr0": { description: "Allowed values of RTMR 0." },
-  "tdx.rtmr1": { description: "Allowed values of RTMR 1." },
-  "tdx.rtmr2": { description: "Allowed values of RTMR 2." },
-  "tdx.tcbStatuses": { description: "The statuses of a platform's TCB that are let in." },
-  "tdx.attributes": { description: `Rules for the bits of the TD's attributes. ${BITS}` },
-  "tdx.xfam": { description: `Rules for the bits of XFAM. ${BITS}` },
-  "tdx.minimumTeeTcbSvn": { description: "The oldest TDX module, as TEE_TCB_SVN: 32 hexadecimal digits." },
-  "tdx.minimumEvaluation": { description: "The oldest evaluation of Intel's TCB information." },
-  "tdx.platforms": { description: "The only platforms that are let in, by their PPIDs." },
-  "tdx.bannedPlatforms": { description: "Platforms that are never let in." },
   collateral: { description: "Where documents of AMD and Intel are that do not come with the evidence." },
   "collateral.folder": { description: "The absolute path of a folder.", pattern: "^/" },
   "collateral.cache": { description: "The https address of a cache.", pattern: "^[Hh][Tt][Tt][Pp][Ss]:" },

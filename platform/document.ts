@@ -98,7 +98,7 @@ export function documentText(bytes: Uint8Array, what: string): string {
   const text = textIn(bytes);
   if (text !== undefined && !text.includes("\0")) return text;
   const isUtf16 = UTF_16_MARKS.some((mark) => mark.every((byte, index) => bytes[index] === byte)) ||
-    (bytes.length >= 4 && bytes[1] === 0 && bytes[3] === 0);
+    (bytes.length >= 4 && bytes[0] !== 0 && bytes[1] === 0 && bytes[2] !== 0 && bytes[3] === 0);
   throw foreignDocument(what, isUtf16 ? "it is a text in UTF-16: save it in UTF-8" : "it is not a text in UTF-8");
 }
 

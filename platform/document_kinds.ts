@@ -44,7 +44,7 @@ const KINDS: Readonly<Record<DocumentKind, KnownKind>> = {
     title: "a policy",
     example: "deploy/policy.example.yaml",
     marks: ["variant", "roles", "bannedIdentities"],
-    others: ["tpm", "snp", "tdx", "collateral", "names", "removed", "pcrs", "identities", "maximumClockSkewSeconds"],
+    others: ["collateral", "names", "removed", "pcrs", "identities", "maximumClockSkewSeconds"],
   },
 };
 

@@ -14,7 +14,7 @@ const ROWS: readonly (readonly [text: string, kind: DocumentKind | undefined])[]
   ["apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n", "cluster"],
   ["apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n", "cluster"],
   ["version: 1\nvariant: tpm\n", "policy"],
-  ["tpm: {}\nnames: {}\n", "policy"],
+  ["collateral: {}\nnames: {}\n", "policy"],
   ["clusterName: demo\n", undefined],
   ["allowUnmeasuredImage: true\n", "node"],
   ["a: 1\n", undefined],

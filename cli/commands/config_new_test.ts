@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import fc from "fast-check";
+import { KINDS } from "../../attestation/kinds.ts";
 import { readClusterSettings } from "../../kubernetes/settings.ts";
 import { readNewNodeConfiguration } from "../../node/configuration.ts";
 import { isLabel } from "../../platform/label.ts";
@@ -134,7 +135,10 @@ Deno.test("newDocument() writes every name of a cluster so that it is read again
   const label = fc.stringMatching(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/).filter(isLabel);
   const names = fc.oneof(label, fc.constantFrom("no", "yes", "on", "null", "true", "1e3", "0x1f", "007", "2026-01-01"));
   fc.assert(fc.property(names, (clusterName) => {
-    const text = newDocument({ role: "control-plane", clusterName, operatorKeys: [KEY], endpoints: [], variant: [] });
+    const text = newDocument(
+      { role: "control-plane", clusterName, operatorKeys: [KEY], endpoints: [], variant: [] },
+      KINDS,
+    );
     assert.equal(readNewNodeConfiguration(text, "it").trust.clusterName, clusterName);
   }));
 });

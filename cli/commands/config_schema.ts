@@ -29,6 +29,6 @@ export const configSchema: CliCommand<ConfigSchemaOptions> = {
     return { kind, output: outputForm(parsed) };
   },
   async action(options, context) {
-    (await import("../programs/config_schema.ts")).configSchema(options, context);
+    await (await import("../programs/config_schema.ts")).configSchema(options, context);
   },
 };

@@ -88,7 +88,11 @@ async function kubeadmReasons(
 ): Promise<string[]> {
   return await withKubeadm(commands, async (kubeadm) => {
     const documents = initDocuments(settings, { clusterName: "cluster", node });
-    const failed = await kubeadm.preflight("init", documents, { deadlineMs: DEADLINE_MS });
-    return failed.map(({ check, reason }) => `${check}: ${reason}`);
+    try {
+      const failed = await kubeadm.preflight("init", documents, { deadlineMs: DEADLINE_MS });
+      return failed.map(({ check, reason }) => `${check}: ${reason}`);
+    } catch (error) {
+      return [asBootstrapError(error).message];
+    }
   });
 }

@@ -54,7 +54,7 @@ export async function configNew(options: ConfigNewOptions, context: CliContext):
   const { file, output } = options;
   if (file !== undefined && await exists(file)) throw existsError(file);
   const document = await documentOf(await completed(options, context));
-  const text = newDocument(document);
+  const text = newDocument(document, kindsOf(context));
   check(document.role, text, kindsOf(context));
   if (file !== undefined && !await createFileExclusive(file, utf8(text), PUBLIC)) throw existsError(file);
   const result = { role: document.role, ...present("file", file), document: text };

@@ -16,6 +16,7 @@ export interface ConfigSchemaOptions {
 }
 
 /** Prints the JSON Schema of a kind of document: on several lines, or as one line of JSON. */
-export function configSchema({ kind, output }: ConfigSchemaOptions, context: CliContext): void {
-  printResult(context, output, jsonSchemaOf(kind, kindsOf(context)), jsonSchemaText(kind, kindsOf(context)));
+export async function configSchema({ kind, output }: ConfigSchemaOptions, context: CliContext): Promise<void> {
+  const kinds = kindsOf(context);
+  printResult(context, output, await jsonSchemaOf(kind, kinds), await jsonSchemaText(kind, kinds));
 }

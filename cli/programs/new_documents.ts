@@ -4,6 +4,8 @@
  * @module
  */
 import { stringify } from "yaml";
+import type { EvidenceKind } from "../../attestation/kind.ts";
+import { defaultKind, insecureNames } from "../../attestation/kind.ts";
 import { DEFAULT_CLUSTER_DOCUMENT } from "../../kubernetes/settings.ts";
 import { readYaml } from "../../platform/yaml.ts";
 
@@ -31,13 +33,13 @@ export interface NewDocument {
 }
 
 /** Returns the text of a document. Whether its values are right is for its reader to say. */
-export function newDocument(document: NewDocument): string {
+export function newDocument(document: NewDocument, kinds: readonly EvidenceKind[]): string {
   const { schemaFile, role } = document;
   const body = role === "cluster"
     ? clusterText(document)
     : role === "founder"
-    ? founderText(document)
-    : nodeText(document);
+    ? founderText(document, kinds)
+    : nodeText(document, kinds);
   return schemaFile === undefined ? body : `# yaml-language-server: $schema=${schemaFile}\n${body}`;
 }
 
@@ -60,12 +62,9 @@ function keys(values: readonly string[]): string {
   }).join("");
 }
 
-/** The kind that proves nothing, which a document must allow by name. */
-const NONE = "none";
-
-function evidenceText(variant: readonly string[]): string {
+function evidenceText(variant: readonly string[], insecure: readonly string[]): string {
   const written = variant.length === 1 ? scalar(variant[0] ?? "") : `[${variant.map(scalar).join(", ")}]`;
-  const allowance = variant.includes(NONE)
+  const allowance = variant.some((name) => insecure.includes(name))
     ? "  # It proves nothing: only for development.\n  allowInsecure: true\n"
     : "";
   return `
@@ -102,8 +101,9 @@ trust:
 ${written}${id}`;
 }
 
-function nodeText(document: NewDocument): string {
-  const { role, endpoints, clusterId, variant } = document;
+function nodeText(document: NewDocument, kinds: readonly EvidenceKind[]): string {
+  const { role, endpoints, clusterId } = document;
+  const variant = document.variant.length > 0 ? document.variant : [defaultKind(kinds).name];
   const isInitialisable = clusterId === undefined && role === "control-plane";
   const init = `
 init:
@@ -131,13 +131,15 @@ ${trustText(document)}
 node:
 ${ADDRESSES}  # What the node asks to become; the cluster's policy decides.
   role: ${role}
-${evidenceText(variant.length === 0 ? ["tpm"] : variant)}${clusterId === undefined ? init : ""}${join}${UNMEASURED}`;
+${evidenceText(variant, insecureNames(kinds))}${clusterId === undefined ? init : ""}${join}${UNMEASURED}`;
 }
 
-function founderText(document: NewDocument): string {
+function founderText(document: NewDocument, kinds: readonly EvidenceKind[]): string {
   const { clusterName = "", operatorKeys, endpoints, tokenKey, policy } = document;
-  const byToken = policy === undefined;
-  const variant = document.variant.length > 0 ? document.variant : byToken ? [NONE] : ["tpm"];
+  const insecure = insecureNames(kinds);
+  // Without a policy nobody looks at evidence.
+  const usual = policy === undefined ? insecure.slice(0, 1) : [defaultKind(kinds).name];
+  const variant = document.variant.length > 0 ? document.variant : usual;
   const written = operatorKeys.length === 0 ? "  operatorKeys: []\n" : `  operatorKeys:\n${keys(operatorKeys)}`;
   const policyText = policy === undefined
     ? ""
@@ -164,7 +166,7 @@ ${policyText}${tokenText}
 node:
 ${ADDRESSES}  # A founder is always a control plane.
   role: control-plane
-${evidenceText(variant)}
+${evidenceText(variant, insecure)}
 founding:
   # All founders; default port 9443. The list may have this machine too.
   peers:
@@ -174,7 +176,7 @@ ${
   # of the machine that is decided on, and is lost with it.
   cluster:
 ${indented(settingsText({ ...document, endpoints: [] }), "    ")}${
-    variant.includes(NONE)
+    variant.some((name) => insecure.includes(name))
       ? "\n# A machine without a TPM, or with an image that is not measured completely, needs it. Only for development.\nallowUnmeasuredImage: true\n"
       : UNMEASURED
   }`;

@@ -9,12 +9,16 @@ import { jsonSchemaText } from "../../cli/json_schema.ts";
 import { DOCUMENT_KINDS } from "../../platform/document_kinds.ts";
 
 /** The files, by their names in the repository. */
-export function schemaFiles(): ReadonlyMap<string, string> {
-  return new Map(DOCUMENT_KINDS.map((kind) => [`deploy/schemas/${kind}.json`, jsonSchemaText(kind, KINDS)]));
+export async function schemaFiles(): Promise<ReadonlyMap<string, string>> {
+  return new Map(
+    await Promise.all(
+      DOCUMENT_KINDS.map(async (kind) => [`deploy/schemas/${kind}.json`, await jsonSchemaText(kind, KINDS)] as const),
+    ),
+  );
 }
 
 if (import.meta.main) {
-  for (const [path, text] of schemaFiles()) {
+  for (const [path, text] of await schemaFiles()) {
     const file = new URL(`../../${path}`, import.meta.url);
     if (!Deno.args.includes("--check")) await Deno.writeTextFile(file, text);
     else if (await Deno.readTextFile(file).catch(() => "") !== text) {
