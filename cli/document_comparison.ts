@@ -12,6 +12,7 @@ import { KUBEADM_SERVICE_SUBNET, readApiEndpoint, subnetsOf } from "../kubernete
 import type { NodeConfiguration } from "../node/configuration.ts";
 import { equalBytes, hex } from "../platform/bytes.ts";
 import { addressBytes, doNetworksOverlap, isInNetwork } from "../platform/ip_address.ts";
+import { keyPath } from "../platform/schema_problems.ts";
 import type { CheckedFile, Finding } from "./document_check.ts";
 
 type Path = readonly (string | number)[];
@@ -34,7 +35,7 @@ export function compareDocuments(files: readonly CheckedFile[]): readonly Checke
     const { document, file } = checked;
     if (document?.kind !== "node") return [];
     const into = (list: Finding[] | undefined) => (path: Path, message: string) =>
-      void list?.push({ line: checked.lineOf?.(path) ?? 1, key: path.join("."), message });
+      void list?.push({ line: checked.lineOf?.(path) ?? 1, key: keyPath(path), message });
     const notes = found[index];
     return [{
       file,
@@ -43,6 +44,7 @@ export function compareDocuments(files: readonly CheckedFile[]): readonly Checke
       remark: into(notes?.remarks),
     }];
   });
+  for (const node of nodes) compareWithItself(node);
   compareNodes(nodes);
   const isOneCluster = new Set(nodes.map(({ configuration }) => configuration.trust.clusterName)).size === 1;
   if (isOneCluster) {
@@ -62,6 +64,16 @@ export function compareDocuments(files: readonly CheckedFile[]): readonly Checke
     problems: [...checked.problems, ...found[index]?.problems ?? []],
     remarks: [...checked.remarks, ...found[index]?.remarks ?? []],
   }));
+}
+
+/** Says that a worker looks for a join service at its own address, where none will be. */
+function compareWithItself({ configuration, remark }: Node): void {
+  const { node, join } = configuration;
+  if (node.role !== "worker") return;
+  for (const [index, { host }] of join.endpoints.entries()) {
+    if (!addressesOf(configuration).some((own) => isSameAddress(own, host))) continue;
+    remark(["join", "endpoints", index], "it is this node's own address, and a worker has no join service");
+  }
 }
 
 function compareNodes(nodes: readonly Node[]): void {

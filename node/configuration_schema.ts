@@ -9,6 +9,7 @@ import type { EkType } from "../attestation/kinds/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/kinds/tpm/templates.ts";
 import { CLUSTER_ID_TEXT } from "../certificate/cluster_id.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
+import { newClusterProblems } from "../kubernetes/new_cluster.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import { NODE_ROLES } from "../kubernetes/node_role.ts";
 import { checkedText, problemIn } from "../platform/checked_text.ts";
@@ -216,7 +217,19 @@ export function newNodeProblems(
     ...founders.map(([path, text]) => [path, uncallableFounder(text)] as const),
     [["founding", "address"], founding.address === undefined ? undefined : uncallableFounder(founding.address)],
   ];
-  return found.flatMap(([path, reason]) => reason === undefined ? [] : [{ path, text: `${keyPath(path)}: ${reason}` }]);
+  const own = found.flatMap(([path, reason]) =>
+    reason === undefined ? [] : [{ path, text: `${keyPath(path)}: ${reason}` }]
+  );
+  return [...own, ...foundedClusterProblems(founding.cluster)];
+}
+
+/** What no new cluster may have, in the settings of the cluster that this machine may found. */
+function foundedClusterProblems(settings: FoundingDocument["cluster"]): readonly Problem[] {
+  if (settings === undefined) return [];
+  return newClusterProblems(settings).map(({ path, text }) => ({
+    path: ["founding", "cluster", ...path],
+    text: `founding.cluster.${text}`,
+  }));
 }
 
 /**

@@ -157,8 +157,14 @@ function kindOfText(text: string): string | undefined {
 function kindOfObject(apiVersion: string, kind: string): string {
   const name = kind.slice(0, LONGEST_KIND);
   const [, whose] = GROUPS.find(([prefix]) => apiVersion.startsWith(prefix)) ?? [];
-  if (whose !== undefined) return `${whose} document ${name}`;
+  if (whose !== undefined) return `${whose} document ${name}${ageOf(apiVersion)}`;
   return apiVersion === "v1" && kind === "Config" ? "a kubeconfig" : `the Kubernetes object ${name}`;
+}
+
+/** Says that kubeadm's own document is of an earlier version. */
+function ageOf(apiVersion: string): string {
+  const [, version] = /^kubeadm\.k8s\.io\/(v1(?:alpha\d|beta[1-3]))$/.exec(apiVersion) ?? [];
+  return version === undefined ? "" : ` (${version}, which \`kubeadm config migrate\` brings up to date)`;
 }
 
 type Field = (key: string) => unknown;

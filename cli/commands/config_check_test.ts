@@ -202,6 +202,11 @@ refuses("files of other kinds", [
     "#cloud-config\nhostname: a\n",
     /^0\.yaml:1: this is a cloud-config; expected is a node's configuration or/m,
   ],
+  [
+    "kubeadm's document of an earlier version",
+    "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\n",
+    /this is kubeadm's document ClusterConfiguration \(v1beta3, which `kubeadm config migrate` brings up to date\)/,
+  ],
   ["a kubeconfig", "apiVersion: v1\nkind: Config\nclusters: []\n", /this is a kubeconfig/],
   ["a Kubernetes object", "apiVersion: v1\nkind: Pod\n", /this is the Kubernetes object Pod/],
   ["an HTML page", "<!DOCTYPE html>\n<html></html>\n", /this is an HTML page/],
@@ -354,6 +359,31 @@ Deno.test("config check compares nodes with each other", async () => {
   assert.match(out, /^1\.yaml:6: remark: trust\.clusterId: .*0\.yaml has another one/m);
 });
 
+Deno.test("config check says that a worker looks for its join service at its own address", async () => {
+  const { code, out } = await check([node("address: 10.77.0.11")]);
+  assert.equal(code, 0);
+  assert.match(out, /^0\.yaml:9: remark: join\.endpoints\[0\]: it is this node's own address/m);
+});
+
+Deno.test("config check finds in the settings of a founder what no new cluster may have", async () => {
+  const founder = (settings: string) =>
+    `version: 1\ntrust:\n  clusterName: demo\n  operatorKeys: []\n  founding: {size: 1, tokenKey: "${TOKEN_KEY}"}\n` +
+    `evidence: {variant: none, allowInsecure: true}\nfounding:\n  peers: ["10.77.0.11"]\n  cluster:\n    ${settings}\n`;
+  const rows: readonly (readonly [settings: string, found: RegExp])[] = [
+    ["kubernetesVersion: v1.30.0", /^0\.yaml:10: founding\.cluster\.kubernetesVersion: v1\.30\.0 is too old/m],
+    [
+      "kubernetesVersion: v1.36.3\n    podSubnet: 10.96.0.0/16",
+      /^0\.yaml:11: founding\.cluster\.podSubnet: 10\.96\.0\.0\/16 overlaps the default serviceSubnet/m,
+    ],
+  ];
+  for (const [settings, found] of rows) {
+    const { code, out } = await check([founder(settings)]);
+    assert.equal(code, 1, out);
+    assert.match(out, found);
+  }
+  assert.equal((await check([founder("kubernetesVersion: v1.36.3")])).code, 0);
+});
+
 Deno.test("config check compares nodes with one cluster document", async () => {
   const rows: readonly (readonly [node: string, cluster: string, found: RegExp])[] = [
     [node("address: 10.244.3.4"), CLUSTER, /^0\.yaml:7: node\.address: .*in podSubnet 10\.244\.0\.0\/16/m],
@@ -363,7 +393,7 @@ Deno.test("config check compares nodes with one cluster document", async () => {
       CLUSTER,
       /^0\.yaml:7: node\.addressFrom: it overlaps the network of the Services/m,
     ],
-    [endpoint("10.244.0.1:9444"), CLUSTER, /^0\.yaml:8: join\.endpoints\.0: it is in the network of the Pods/m],
+    [endpoint("10.244.0.1:9444"), CLUSTER, /^0\.yaml:8: join\.endpoints\[0\]: it is in the network of the Pods/m],
     [
       node("address: 10.77.0.5"),
       `${CLUSTER}controlPlaneEndpoint: 10.77.0.5:6443\n`,
