@@ -5,6 +5,9 @@
  */
 import type { AnyCommand } from "./command.ts";
 import { abandon } from "./commands/abandon.ts";
+import { configCheck } from "./commands/config_check.ts";
+import { configNew } from "./commands/config_new.ts";
+import { configSchema } from "./commands/config_schema.ts";
 import { device } from "./commands/device.ts";
 import { evidence } from "./commands/evidence.ts";
 import { init } from "./commands/init.ts";
@@ -51,6 +54,9 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   nodeReattest,
   nodeFoundingSign,
   nodeFoundingAdd,
+  configNew,
+  configCheck,
+  configSchema,
   policyMake,
   policyExplain,
   policyRegisters,
@@ -63,6 +69,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
 
 /** The first words that several commands share, and their descriptions. */
 export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
+  config: "write and check configurations",
   "join-service": "issue tickets to joining nodes",
   node: "manage the nodes of a cluster",
   token: "make tokens",

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists, removeIfExists } from "../platform/files.ts";
-import { type FailedCheck, parseFailedChecks } from "./_kubeadm_output.ts";
+import { type FailedCheck, parseFailedChecks, parseFailure } from "./_kubeadm_output.ts";
 import { failure, type FailureKind, type KubeadmParts, KubeadmProcess, type KubeadmRun } from "./_kubeadm_process.ts";
 import { redact } from "./_redact.ts";
 import { isWholePem, removeTornFiles } from "./_torn_files.ts";
@@ -114,6 +114,17 @@ export class Kubeadm {
     const failed = parseFailedChecks(redact(`${stdout}\n${stderr}`));
     if (code !== 0 && failed.length === 0) throw failure(`${command} phase preflight`, code, stderr);
     return failed;
+  }
+
+  /**
+   * Has kubeadm read documents strictly. It looks at nothing of the machine and calls nothing.
+   *
+   * @returns Why it would not take them; `undefined` if it would.
+   * @throws {BootstrapError} `system/command` if there is no kubeadm, `timeout/command`.
+   */
+  async validate(documents: string, run: KubeadmRun): Promise<string | undefined> {
+    const { code, stderr } = await this.#process.start(["config", "validate"], documents, run);
+    return code === 0 ? undefined : parseFailure(redact(stderr)).reason;
   }
 
   /**

@@ -18,8 +18,8 @@ import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { hex } from "../platform/bytes.ts";
 import { familyParts } from "../platform/dual_stack.ts";
-import { BootstrapError } from "../platform/errors.ts";
 import type { Problem } from "../platform/document.ts";
+import { DocumentError, keyPath, placedProblems } from "../platform/document.ts";
 import type { ConfigurationDocument } from "./configuration_schema.ts";
 import { newNodeProblems, readConfigurationDocument } from "./configuration_schema.ts";
 import type { FoundingConfiguration, FoundingPolicy } from "./founding_configuration.ts";
@@ -34,7 +34,7 @@ import {
   sizeRemarks,
 } from "./founding_configuration.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
-import { endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
+import { endpointIdentity, endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
 import { addressBytes, familyOf } from "../platform/ip_address.ts";
 import { present } from "../platform/present.ts";
 
@@ -162,17 +162,17 @@ function readConfiguration(
       return [policyProblem(error), ...foundingProblems(document, settings, undefined), ...check(document)];
     }
   });
-  return completed(document, policy, what, kinds);
+  return completed(document, policy, { text, what }, kinds);
 }
 
 function completed(
   document: ConfigurationDocument,
   policy: FoundingPolicy | undefined,
-  what: string,
+  source: { readonly text: string; readonly what: string },
   kinds: readonly EvidenceKind[],
 ): NodeConfiguration {
-  const problems: (readonly [key: string, reason: string])[] = [];
-  const fail: Fail = (key, reason) => void problems.push([key, reason]);
+  const problems: Problem[] = [];
+  const fail: Fail = (key, reason) => void problems.push({ path: pathOf(key), text: `${key}: ${reason}` });
   const trust = readTrust(document, policy, kinds, fail);
   const init = readInit(document, trust, fail);
   const founding = document.founding === undefined ? undefined : foundingConfiguration(document.founding);
@@ -197,13 +197,7 @@ function completed(
     const variant = combinedName(evidence.kinds.map((kind) => kind.name));
     fail("node.role", `no join service makes a node without evidence (evidence.variant "${variant}") a control plane`);
   }
-  const [first] = problems;
-  if (first !== undefined) {
-    const all = problems.map(([key, reason]) => `${key}: ${reason}`).join("; ");
-    throw new BootstrapError("usage/configuration", `Cannot use ${what}: ${all}`, {
-      details: { document: what, key: first[0] },
-    });
-  }
+  if (problems.length > 0) throw impossible(source, problems);
   return {
     trust,
     node: {
@@ -221,6 +215,22 @@ function completed(
     join: { endpoints },
     allowUnmeasuredImage: document.allowUnmeasuredImage ?? false,
   };
+}
+
+function impossible(
+  { text, what }: { readonly text: string; readonly what: string },
+  problems: readonly Problem[],
+): DocumentError {
+  const placed = placedProblems(text, problems);
+  const all = placed.map(({ line, text }) => line === undefined ? text : `line ${line}: ${text}`).join("; ");
+  return new DocumentError("usage/configuration", `Cannot use ${what}: ${all}`, placed, {
+    details: { document: what, key: keyPath(problems[0]?.path ?? []) },
+  });
+}
+
+/** The keys of a path such as `join.endpoints[0]`. */
+function pathOf(key: string): Problem["path"] {
+  return [...key.matchAll(/\w+/g)].map(([step]) => /^\d+$/.test(step) ? Number(step) : step);
 }
 
 /** Notes a problem. */
@@ -290,9 +300,10 @@ function readEndpoints(texts: readonly string[], fail: Fail): readonly Endpoint[
   return texts.map((text, index) => {
     const key = `join.endpoints[${index}]`;
     const endpoint = readEndpoint(text, key);
-    const earlier = seen.get(endpointText(endpoint));
+    const own = endpointIdentity(endpoint);
+    const earlier = seen.get(own);
     if (earlier !== undefined) fail(key, `it is the same endpoint as ${earlier}`);
-    seen.set(endpointText(endpoint), key);
+    seen.set(own, key);
     return endpoint;
   });
 }

@@ -9,11 +9,12 @@ import type { EkType } from "../attestation/kinds/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/kinds/tpm/templates.ts";
 import { CLUSTER_ID_TEXT } from "../certificate/cluster_id.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
+import { newClusterProblems } from "../kubernetes/new_cluster.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import { NODE_ROLES } from "../kubernetes/node_role.ts";
 import { checkedText, problemIn } from "../platform/checked_text.ts";
-import { familyPartsProblem } from "../platform/dual_stack.ts";
-import type { KeyHints, Problem } from "../platform/document.ts";
+import { familyParts, familyPartsProblem } from "../platform/dual_stack.ts";
+import type { DocumentSchema, KeyHints, Problem } from "../platform/document.ts";
 import { keyPath, readDocument } from "../platform/document.ts";
 import { parseEndpoint, parseListenAddress } from "../platform/endpoint.ts";
 import { asBootstrapError } from "../platform/errors.ts";
@@ -94,6 +95,16 @@ function uncallableProblem(text: string): string | undefined {
     : `no join service can be reached at ${shown(text)}: the address is ${kind}`;
 }
 
+/** Says why no address of a network can be a node's. */
+function unreachableNetworkProblem(text: string): string | undefined {
+  for (const part of familyParts(text)) {
+    const network = readNetwork(part);
+    const kind = typeof network === "string" ? undefined : unreachableKind(network.start);
+    if (kind !== undefined && kind !== "unspecified") return `other nodes cannot reach ${shown(part)}: it is ${kind}`;
+  }
+  return undefined;
+}
+
 const endpoint = checkedText(
   problemIn((text) => parseEndpoint(text, { usualPort: JOIN_SERVICE_PORT })),
   ({ received }) => `expected HOST:PORT in quotes, as in "10.77.0.11:${JOIN_SERVICE_PORT}", seen ${received}`,
@@ -149,7 +160,8 @@ export interface ConfigurationDocument {
   readonly allowUnmeasuredImage?: boolean;
 }
 
-function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<unknown, ConfigurationDocument> {
+/** Returns the schema of a configuration document. */
+export function configurationSchema(kinds: readonly EvidenceKind[]): DocumentSchema<ConfigurationDocument> {
   const kind = v.picklist(kinds.map(({ name }) => name));
   return v.strictObject({
     version: v.literal(1),
@@ -179,7 +191,7 @@ function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<un
     })),
     founding: v.exactOptional(foundingSchema),
     allowUnmeasuredImage: v.exactOptional(v.boolean()),
-  });
+  }) as v.GenericSchema<unknown, ConfigurationDocument>;
 }
 
 /** The values of a configuration that are checked more strictly of a fresh node. */
@@ -192,7 +204,7 @@ export type NewNodeValues = Pick<ConfigurationDocument, "node" | "join" | "found
 export function newNodeProblems(
   { node = {}, join: { endpoints = [] } = {}, founding = {} }: NewNodeValues,
 ): readonly Problem[] {
-  const { name, address } = node;
+  const { name, address, addressFrom } = node;
   const founders = (founding.peers ?? []).map((text, index) => [["founding", "peers", index], text] as const);
   const found: readonly (readonly [path: Problem["path"], reason: string | undefined])[] = [
     [["node", "name"], name === undefined ? undefined : reservedNameProblem(name)],
@@ -200,11 +212,24 @@ export function newNodeProblems(
       ["node", "address"],
       address === undefined ? undefined : familyPartsProblem(address, nodeAddressProblem, familyOfText),
     ],
+    [["node", "addressFrom"], addressFrom === undefined ? undefined : unreachableNetworkProblem(addressFrom)],
     ...endpoints.map((text, index) => [["join", "endpoints", index], uncallableProblem(text)] as const),
     ...founders.map(([path, text]) => [path, uncallableFounder(text)] as const),
     [["founding", "address"], founding.address === undefined ? undefined : uncallableFounder(founding.address)],
   ];
-  return found.flatMap(([path, reason]) => reason === undefined ? [] : [{ path, text: `${keyPath(path)}: ${reason}` }]);
+  const own = found.flatMap(([path, reason]) =>
+    reason === undefined ? [] : [{ path, text: `${keyPath(path)}: ${reason}` }]
+  );
+  return [...own, ...foundedClusterProblems(founding.cluster)];
+}
+
+/** What no new cluster may have, in the settings of the cluster that this machine may found. */
+function foundedClusterProblems(settings: FoundingDocument["cluster"]): readonly Problem[] {
+  if (settings === undefined) return [];
+  return newClusterProblems(settings).map(({ path, text }) => ({
+    path: ["founding", "cluster", ...path],
+    text: `founding.cluster.${text}`,
+  }));
 }
 
 /**

@@ -9,6 +9,30 @@ import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } fro
 /** Valibot silently drops these keys from records. */
 const OVERLOOKED_KEYS: readonly string[] = ["__proto__", "prototype", "constructor"];
 
+/** Why a text is no YAML that is read here, and where. The message has both. */
+export class YamlError extends Error {
+  /** The problem as a clause, without the place. */
+  readonly reason: string;
+  /** The line at which the problem was found, from 1; `undefined` for the whole text. */
+  readonly line: number | undefined;
+  /** The column, from 1. */
+  readonly column: number | undefined;
+
+  /** Line and column begin with 1. */
+  constructor(reason: string, line?: number, column?: number, cause?: unknown) {
+    super(`${reason}${placeText(line, column)}`, { cause });
+    this.reason = reason;
+    this.line = line;
+    this.column = column;
+  }
+}
+
+/** A place as the end of a sentence; empty without a line. */
+export function placeText(line: number | undefined, column?: number): string {
+  if (line === undefined) return "";
+  return column === undefined ? `, at line ${line}` : ` at line ${line}, column ${column}`;
+}
+
 /** A document, and where its values are. */
 export interface YamlDocument {
   readonly value: unknown;
@@ -17,13 +41,16 @@ export interface YamlDocument {
    * whole document.
    */
   lineOf(path: readonly (string | number)[]): number | undefined;
+  /** The text of the scalar at a path as it is written, without quotes; `undefined` if there is none. */
+  sourceOf(path: readonly (string | number)[]): string | undefined;
 }
 
 /**
  * Parses a single document of the YAML 1.2 core schema. Aliases, tags, duplicate keys, keys that are not scalars, and
  * JavaScript's own names as keys are refused.
  *
- * @throws {Error} Any error of the parser. The first line of its message describes the problem, and may quote the text.
+ * @throws {Error} Any error of the parser, mostly a {@linkcode YamlError}. The first line of its message describes the
+ *   problem, and may quote the text.
  */
 export function readYaml(text: string): unknown {
   return readYamlDocument(text).value;
@@ -49,7 +76,7 @@ export function readYamlDocument(text: string): YamlDocument {
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) {
     const { line, col } = lineCounter.linePos(problem.pos[0]);
-    throw new Error(`${problem.message} at line ${line}, column ${col}`, { cause: problem });
+    throw new YamlError(problem.message, line, col, problem);
   }
   checkKeys(document, (offset) => lineCounter.linePos(offset).line);
   return {
@@ -58,7 +85,30 @@ export function readYamlDocument(text: string): YamlDocument {
       const offset = offsetOf(document.contents, path);
       return offset === undefined ? undefined : lineCounter.linePos(offset).line;
     },
+    sourceOf(path) {
+      const node = document.getIn(path, true);
+      return isScalar(node) ? node.source : undefined;
+    },
   };
+}
+
+/** A document of a text, and the line at which it begins, from 1. */
+export interface DocumentPart {
+  readonly text: string;
+  readonly line: number;
+}
+
+/**
+ * Returns the documents of a text that have more than comments, cut at the lines `---`. They are not parsed: a line `---` in a
+ * text over several lines would be indented.
+ */
+export function documentsIn(text: string): readonly DocumentPart[] {
+  const lines = text.split("\n");
+  const starts = [0, ...lines.flatMap((line, index) => /^---(?:\s|$)/.test(line) ? [index] : [])];
+  return starts.map((start, index) => ({
+    line: start + 1,
+    text: lines.slice(start, starts[index + 1]).join("\n").replace(/^---(?=\s|$)/, ""),
+  })).filter(({ text }) => text.replaceAll(/^\s*(?:[#%].*)?$/gm, "").trim() !== "");
 }
 
 /** Where the key or the entry at a path begins, or the last one on the way to it that is there. */
@@ -88,16 +138,25 @@ function offsetOf(contents: unknown, path: readonly (string | number)[]): number
 function checkKeys(document: Document.Parsed, lineAt: (offset: number) => number): void {
   visit(document, {
     Alias(_, { range }) {
-      throw new Error(`anchors and aliases are not allowed, at line ${lineAt(range?.[0] ?? 0)}`);
+      throw new YamlError("anchors and aliases are not allowed", lineAt(range?.[0] ?? 0));
     },
     Map(_, { items }) {
-      const seen = new Set<string>();
+      const seen = new Map<string, number | undefined>();
       for (const { key } of items) {
-        if (key !== null && !isScalar(key)) throw new Error("a key is a list, a mapping or an alias");
+        const offset = isNode(key) ? key.range?.[0] : undefined;
+        const line = offset === undefined ? undefined : lineAt(offset);
+        if (key !== null && !isScalar(key)) throw new YamlError("a key is a list, a mapping or an alias", line);
         const name = String(key?.value);
-        if (OVERLOOKED_KEYS.includes(name)) throw new Error(`${name} is no key anywhere`);
-        if (seen.has(name)) throw new Error(`Map keys must be unique, and one is there twice: ${JSON.stringify(name)}`);
-        seen.add(name);
+        if (OVERLOOKED_KEYS.includes(name)) throw new YamlError(`${name} is no key anywhere`, line);
+        if (seen.has(name)) {
+          const first = seen.get(name);
+          const where = first === undefined ? "" : ` (first at line ${first})`;
+          throw new YamlError(
+            `Map keys must be unique, and one is there twice: ${JSON.stringify(name)}${where}`,
+            line,
+          );
+        }
+        seen.set(name, line);
       }
     },
   });

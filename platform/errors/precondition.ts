@@ -31,6 +31,10 @@ export const PRECONDITION = {
     meaning: "A node cannot become a control plane because it does not have all of the cluster's keys.",
     remedy: "Check whether another program removed files below /etc/kubernetes/pki; join again from a fresh machine.",
   },
+  "precondition/documents": {
+    meaning: "`bootstrapper config check` found problems in documents, or in the machine that they are for.",
+    remedy: "Correct what stands at the named lines, and check again.",
+  },
   "precondition/etcd": {
     meaning: "etcd refuses the request in its present state, for example because too few members have started.",
     remedy: "Check the health of etcd's members, and repeat the request when all of them run.",

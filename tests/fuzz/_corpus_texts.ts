@@ -52,6 +52,15 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "cluster-document/leader-election.yaml": utf8(
       "kubernetesVersion: v1.36.3\nleaderElection:\n  leaseDuration: 60s\n  renewDeadline: 45s\n  retryPeriod: 5s\n",
     ),
+    "checked-document/node.yaml": await example("node-founding-token"),
+    "checked-document/cluster.yaml": await example("cluster"),
+    "checked-document/config-map.yaml": utf8(
+      "apiVersion: v1\nkind: ConfigMap\ndata:\n  policy.yaml: |\n    version: 1\n    variant: none\n",
+    ),
+    "checked-document/several.yaml": utf8(
+      "kubernetesVersion: v1.36.3\n---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n---\nvariant: none\n",
+    ),
+    "checked-document/token.txt": utf8("bft1-qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5yd59d8\n"),
     "fixtures/tpm-policy.yaml": utf8(
       `version: 1\nvariant: tpm\ntpm:\n  ekType: rsa2048\n  pcrs:\n    "4": ["${
         "05".repeat(32)

@@ -9,6 +9,7 @@ import { createVerifier } from "../../../attestation/policy/policy_verifier.ts";
 import {
   FOUNDING_TOKEN_START,
   foundingTokenText,
+  looksLikeFoundingToken,
   readFoundingToken,
   readTokenKey,
   tokenKeyText,
@@ -16,6 +17,8 @@ import {
 import { trustDigest } from "../../../protocol/transcript.ts";
 import { clusterIdText, readClusterId } from "../../../certificate/cluster_id.ts";
 import { operatorKeyLine, readOperatorKey } from "../../../certificate/operator_key.ts";
+import { KINDS } from "../../../attestation/kinds.ts";
+import { checkDocument } from "../../../cli/document_check.ts";
 import { readDuration } from "../../../cli/duration.ts";
 import { clusterNetwork } from "../../../service/claims_check.ts";
 import { checkKubeletVersion } from "../../../service/kubelet_version.ts";
@@ -24,7 +27,8 @@ import { clusterRemarks, readNewClusterSettings } from "../../../kubernetes/new_
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { configurationRemarks, readNewNodeConfiguration, readNodeConfiguration } from "../../../node/configuration.ts";
 import { endpointText, readEndpoint, readListenAddress } from "../../../platform/endpoint.ts";
-import { equalBytes, fromUtf8 } from "../../../platform/bytes.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
+import { equalBytes, fromUtf8, textIn } from "../../../platform/bytes.ts";
 import { addressBytes, isInNetwork, nodeAddressProblem, readNetwork } from "../../../platform/ip_address.ts";
 import { isLabel, isNodeName, labelProblem, nodeNameProblem } from "../../../platform/label.ts";
 import { promise } from "../target.ts";
@@ -69,6 +73,26 @@ export const documentTargets: readonly FuzzTarget[] = [
       clusterNetwork(["127.0.0.1:6443"], text);
       clusterRemarks(readNewClusterSettings(text));
       if (serviceSubnet !== undefined) isInNetwork(addressBytes("192.0.2.1") ?? new Uint8Array(), serviceSubnet);
+    },
+  },
+  {
+    name: "checked-document",
+    form: "text",
+    maximumBytes: MAXIMUM_BYTES,
+    open: () => (input) => {
+      const { document, title, problems, remarks } = checkDocument("fuzz", input, undefined, KINDS);
+      promise(
+        problems.length > 0 || document !== undefined || title !== undefined,
+        "a file has neither use nor problem",
+      );
+      promise(problems.length === 0 || document === undefined, "a document with problems is used");
+      const text = textIn(input) ?? "";
+      const lines = text.split("\n").length;
+      const isThere = ({ line = 1 }: { readonly line?: number }) => line >= 1 && line <= lines;
+      promise([...problems, ...remarks].every(isThere), "a finding is at a line that is not there");
+      const said = problems.map(({ message }) => message).join();
+      promise(!looksLikeFoundingToken(text) || !isShown(text, said), "a finding shows a part of a token");
+      if (problems.length > 0) throw new BootstrapError("usage/document", said);
     },
   },
   {
