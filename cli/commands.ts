@@ -26,6 +26,7 @@ import { policyCollateralFetch } from "./commands/policy_collateral_fetch.ts";
 import { policyExplain } from "./commands/policy_explain.ts";
 import { policyMake } from "./commands/policy_make.ts";
 import { policyRegisters } from "./commands/policy_registers.ts";
+import { controlPlaneRenew } from "./commands/control_plane_renew.ts";
 import { renew } from "./commands/renew.ts";
 import { reset } from "./commands/reset.ts";
 import { run } from "./commands/run.ts";
@@ -43,6 +44,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   joinSigner,
   joinProver,
   renew,
+  controlPlaneRenew,
   status,
   evidence,
   device,

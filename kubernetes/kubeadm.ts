@@ -137,6 +137,19 @@ export class Kubeadm {
     return stdout.split("\n").map((line) => line.trim()).filter((line) => line !== "");
   }
 
+  /**
+   * Renews all certificates of a control plane that kubeadm made, with the CAs on its disk. What is in them comes from
+   * those that are there. kubeadm calls no server.
+   *
+   * @param documents An InitConfiguration and a ClusterConfiguration, YAML: lifetime and kind of the keys are in it.
+   * @throws {BootstrapError} `system/kubeadm`, `timeout/command`, `aborted/command`, `system/command`. Some files may be
+   *   renewed then, and one half written.
+   */
+  async renewCertificates(documents: string, run: KubeadmRun): Promise<void> {
+    await this.#process.run(["certs", "renew", "all"], documents, run);
+    await this.#process.sync(run);
+  }
+
   /** Whether the kubelet has all files that kubeadm writes, and its own credentials. */
   hasJoined(): Promise<boolean> {
     return this.#process.hasJoined();

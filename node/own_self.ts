@@ -96,6 +96,20 @@ export async function keepSelf(
   await writeFileAtomic(path, utf8(`${JSON.stringify({ version: 1, name, address, secondAddress })}\n`), PUBLIC);
 }
 
+/**
+ * Returns the name and the addresses of a member as it has kept them, without its configuration.
+ *
+ * @throws {BootstrapError} `precondition/not-a-member` if nothing is kept, `malformed/self`, `system/file`.
+ */
+export async function memberSelf(paths: OwnSelfFacts["paths"]): Promise<Named> {
+  const { name, address, secondAddress } = await keptSelf(paths) ?? {};
+  if (name !== undefined && address !== undefined) return { name, address, ...present("secondAddress", secondAddress) };
+  throw new BootstrapError(
+    "precondition/not-a-member",
+    `This node has kept no name and address: ${join(paths.state, SELF_FILE)} is missing`,
+  );
+}
+
 function ownAddress(machine: MachineFacts, from: string | undefined, kept: string | undefined): string {
   if (kept === undefined) return machineAddress(machine, from);
   const bytes = addressBytes(kept)?.toString();

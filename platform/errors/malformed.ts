@@ -154,6 +154,10 @@ export const MALFORMED = {
     meaning: "The node lock cannot be read, so the node does not know which cluster it belongs to.",
     remedy: "Rebuild the node from its image.",
   },
+  "malformed/manifest": {
+    meaning: "The manifest of a static Pod cannot be read.",
+    remedy: "Write it again: `kubeadm init phase control-plane all`, or `kubeadm init phase etcd local`.",
+  },
   "malformed/measurement-record": {
     meaning: "The record of the measurements at boot cannot be read.",
     remedy: "Restart bootstrapper-measure.service.",

@@ -14,6 +14,10 @@ export const PRECONDITION = {
     meaning: "The key of the cluster's CA is missing, or does not belong to its certificate.",
     remedy: "Compare the files below /etc/kubernetes/pki with those of another control plane.",
   },
+  "precondition/clock-behind": {
+    meaning: "The machine's clock is behind a time that the machine has seen before.",
+    remedy: "Set the clock, and run a time service.",
+  },
   "precondition/clock-skew": {
     meaning: "The clocks of both machines differ by more than the accepted limit.",
     remedy: "Set the clocks of both machines; run a time service.",
@@ -121,6 +125,10 @@ export const PRECONDITION = {
   "precondition/node-ready": {
     meaning: "The Node to remove is Ready, so its machine works.",
     remedy: "Power the machine off or reset it, and wait a minute; `--force` removes the node anyway.",
+  },
+  "precondition/not-a-control-plane": {
+    meaning: "The machine has no certificates of a control plane.",
+    remedy: "Run the command on a control plane.",
   },
   "precondition/not-a-member": {
     meaning: "This node is no member of a cluster, so that it has no certificates to renew.",

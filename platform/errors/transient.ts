@@ -62,6 +62,11 @@ export const CONFLICT = {
     remedy: "Wait for it to end; `bootstrapper status` shows what it does.",
     retriable: true,
   },
+  "conflict/turn": {
+    meaning: "Another control plane does the same work, and one at a time may.",
+    remedy: "Wait: this node tries again within minutes.",
+    retriable: true,
+  },
   "conflict/two-foundings": {
     meaning:
       "Two clusters were founded under the name that the node trusts, by its operators or by founders of its trust part.",
@@ -264,6 +269,14 @@ export const TIMEOUT = {
   "timeout/renewal": {
     meaning: "No join service gave this node new certificates in time.",
     remedy: "Check that a join service runs and can be reached. The node asks again within minutes.",
+  },
+  "timeout/static-pod": {
+    meaning: "A static Pod of the control plane did not start anew in time.",
+    remedy: "Look at its log: `crictl ps -a` and `crictl logs`. The next renewal goes on with it.",
+  },
+  "timeout/turn": {
+    meaning: "The work that one control plane at a time does took too long.",
+    remedy: "Wait: this node goes on with it within minutes.",
   },
 } as const satisfies ErrorEntries<`timeout/${string}`>;
 
