@@ -9,6 +9,7 @@ import { stringify } from "yaml";
 import { hostAndPort } from "../platform/host.ts";
 import { present } from "../platform/present.ts";
 import { AUTHORIZATION_FILE, AUTHORIZATION_FOLDER } from "./authorization_configuration.ts";
+import { KUBEADM_API_VERSIONS, laidUnder, type Mapping } from "./kubeadm_documents.ts";
 import { KUBELET_FOLDER, nodeCertificatePath } from "./kubelet_credentials.ts";
 import type { ClusterSettings, EtcdPatience, KubeadmTimeouts, LeaderElection } from "./settings.ts";
 
@@ -97,7 +98,7 @@ export function addressesOf(
   return secondAddress === undefined ? [address] : [address, secondAddress];
 }
 
-function documents(...values: readonly Record<string, unknown>[]): string {
+function documents(...values: readonly Mapping[]): string {
   return values.map((value) => stringify(value)).join("---\n");
 }
 
@@ -127,14 +128,17 @@ export function imagesDocument(node: NodeFacts): Record<string, unknown> {
 }
 
 /**
- * Writes the documents of `kubeadm init`: InitConfiguration, ClusterConfiguration and KubeletConfiguration, as YAML.
+ * Writes the documents of `kubeadm init`, as YAML: InitConfiguration, ClusterConfiguration, KubeletConfiguration, and the
+ * operator's KubeProxyConfiguration. The operator's fields are laid under ours.
  */
 export function initDocuments(settings: ClusterSettings, facts: InitFacts): string {
   const endpoint = controlPlaneEndpoint(settings, facts.node);
   const election = settings.leaderElection === undefined ? [] : electionArguments(settings.leaderElection);
+  const { ClusterConfiguration, InitConfiguration, KubeletConfiguration, KubeProxyConfiguration } = settings.kubeadm ??
+    {};
   return documents(
-    { ...imagesDocument(facts.node), timeouts: settings.timeouts },
-    {
+    laidUnder({ ...imagesDocument(facts.node), timeouts: settings.timeouts }, InitConfiguration),
+    laidUnder({
       apiVersion: KUBEADM_API,
       kind: "ClusterConfiguration",
       clusterName: facts.clusterName,
@@ -155,18 +159,22 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
       ...(settings.etcd === undefined ? {} : { etcd: { local: { extraArgs: etcdArguments(settings.etcd) } } }),
       dns: { disabled: !settings.coreDns },
       proxy: { disabled: !settings.kubeProxy },
-    },
-    {
+    }, ClusterConfiguration),
+    laidUnder({
       apiVersion: KUBELET_API,
       kind: "KubeletConfiguration",
-      cgroupDriver: "systemd",
       // The kubelet requests no certificate. kubeadm writes `rotateCertificates: true` whatever stands here; the drop-in
       // in `deploy/kubelet.service.d/` overrides it.
       rotateCertificates: false,
       serverTLSBootstrap: false,
       tlsCertFile: SERVING_PEM,
       tlsPrivateKeyFile: SERVING_PEM,
-    },
+    }, { cgroupDriver: "systemd", ...KubeletConfiguration }),
+    ...(KubeProxyConfiguration === undefined ? [] : [{
+      apiVersion: KUBEADM_API_VERSIONS.KubeProxyConfiguration,
+      kind: "KubeProxyConfiguration",
+      ...KubeProxyConfiguration,
+    }]),
   );
 }
 
@@ -193,6 +201,8 @@ export interface JoinFacts {
   readonly discoveryKubeconfigPath: string;
   /** kubeadm's time limits. */
   readonly timeouts: KubeadmTimeouts;
+  /** The operator's JoinConfiguration for all nodes of the cluster. */
+  readonly joinConfiguration?: Mapping;
 }
 
 /**
@@ -203,12 +213,12 @@ export interface JoinFacts {
  */
 export function joinDocument(facts: JoinFacts, role: "worker" | "control-plane" = "worker"): string {
   const localAPIEndpoint = { advertiseAddress: facts.node.address, bindPort: API_SERVER_PORT };
-  return documents({
+  return documents(laidUnder({
     apiVersion: KUBEADM_API,
     kind: "JoinConfiguration",
     discovery: { file: { kubeConfigPath: facts.discoveryKubeconfigPath } },
     nodeRegistration: nodeRegistration(facts.node),
     ...(role === "worker" ? {} : { controlPlane: { localAPIEndpoint } }),
     timeouts: facts.timeouts,
-  });
+  }, facts.joinConfiguration));
 }

@@ -130,13 +130,17 @@ function unseenAt(path: Problem["path"], text: string, { value, sourceOf }: Yaml
 }
 
 function refused(what: string, problems: readonly Problem[], document: YamlDocument): BootstrapError {
-  const all = placed(problems, document);
-  const lines = all.slice(0, SHOWN_PROBLEMS).map(({ line, text }) =>
+  return documentError(what, placed(problems, document));
+}
+
+/** Makes the error of a document that has these problems: at least one. */
+export function documentError(what: string, problems: readonly PlacedProblem[]): DocumentError {
+  const lines = problems.slice(0, SHOWN_PROBLEMS).map(({ line, text }) =>
     line === undefined ? text : `line ${line}: ${text}`
   );
   const key = keyPath(problems[0]?.path ?? []);
   const more = problems.length > SHOWN_PROBLEMS ? [`and ${problems.length - SHOWN_PROBLEMS} more`] : [];
-  return new DocumentError("usage/document", `Cannot use ${what}: ${[...lines, ...more].join("; ")}`, all, {
+  return new DocumentError("usage/document", `Cannot use ${what}: ${[...lines, ...more].join("; ")}`, problems, {
     details: { document: what, key },
     ...(key === "" ? { next: `Correct ${what}, or give the file that was meant` } : {}),
   });
