@@ -72,6 +72,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
 /** The first words that several commands share, and their descriptions. */
 export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
   config: "write and check configurations",
+  "control-plane": "look after a control plane",
   "join-service": "issue tickets to joining nodes",
   node: "manage the nodes of a cluster",
   token: "make tokens",

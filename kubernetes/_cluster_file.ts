@@ -10,7 +10,6 @@ import {
   readKubeadmDocument,
   valueAt,
 } from "./kubeadm_documents.ts";
-import type { ClusterSettings } from "./settings.ts";
 
 /** What both the cluster document and kubeadm's documents can say: the key of the one, and the path in the other. */
 const SAID_BY_BOTH: readonly { readonly key: string; readonly kind: KubeadmKind; readonly path: readonly string[] }[] =
@@ -29,10 +28,13 @@ interface Part {
   readonly document: YamlDocument;
 }
 
-/** Whether a text has documents of kubeadm, or several documents. What is no YAML is a cluster document with an error. */
+/**
+ * Whether a text has several documents, and some of them are kubeadm's. What is no YAML is a cluster document with an error,
+ * and one of kubeadm's documents alone was meant for kubeadm.
+ */
 export function isClusterFile(text: string): boolean {
-  const parts = partsOf(text);
-  return parts !== undefined && parts.some(({ document }) => isKubernetesDocument(document.value));
+  const parts = partsOf(text) ?? [];
+  return parts.length > 1 && parts.some(({ document }) => isKubernetesDocument(document.value));
 }
 
 /** Cuts a file into its documents. The text of each has the lines of the file. */
@@ -53,11 +55,11 @@ function partsOf(text: string): readonly Part[] | undefined {
  * @param read Reads a cluster document.
  * @throws {DocumentError} `usage/document`, with the problems of all documents.
  */
-export function readClusterFile(
+export function readClusterFile<T>(
   text: string,
   what: string,
-  read: (own: string) => ClusterSettings,
-): ClusterSettings {
+  read: (own: string) => T,
+): T & { readonly kubeadm: KubeadmDocuments } {
   const problems: PlacedProblem[] = [];
   const collect = <T>(work: () => T): T | undefined => {
     try {

@@ -93,11 +93,12 @@ Deno.test("kubeadm's documents are laid under what the bootstrapper sets", () =>
   assert.deepEqual(JoinConfiguration.patches, { directory: "/etc/kubernetes/patches" });
 });
 
-Deno.test("a file of kubeadm's documents alone needs no cluster document", () => {
-  const [, cluster = ""] = FILE.split("---\n");
-  const settings = readClusterSettings(`${cluster}kubernetesVersion: v1.36.3\n`);
+Deno.test("a file of kubeadm's documents needs no cluster document, and one of them alone was meant for kubeadm", () => {
+  const [, cluster = "", init] = FILE.split("---\n");
+  const settings = readClusterSettings(`${cluster}kubernetesVersion: v1.36.3\n---\n${init}`);
   assert.equal(settings.kubernetesVersion, "v1.36.3");
   assert.equal(settings.nodeCertificateLifetime, "168h");
+  assert.throws(() => readClusterSettings(cluster), /this is kubeadm's document ClusterConfiguration/);
 });
 
 /** What is wrong in one of kubeadm's documents: its lines, the line that is named, and what is said. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { untilAborted } from "../platform/abortable.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { LeaseState, StoredLease } from "./lease.ts";
 import { inTurn } from "./lease_turn.ts";
@@ -37,7 +38,7 @@ class TurnWorld {
       monotonicMs: () => this.nowMs,
       sleep: (ms: number, signal?: AbortSignal) => {
         // The deadline of the work never comes here.
-        if (ms > 60_000) return new Promise<void>((_, reject) => signal?.addEventListener("abort", reject));
+        if (ms > 60_000) return untilAborted(signal ?? never);
         this.nowMs += ms;
         this.onSleep();
         return Promise.resolve();
@@ -100,7 +101,5 @@ Deno.test("inTurn() ends work that takes longer than a holder has", async () => 
   const world = new TurnWorld();
   const turn = world.turn("cp-1");
   const clock = { ...turn.clock, sleep: () => Promise.resolve() };
-  const endless = (signal: AbortSignal) =>
-    new Promise<void>((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
-  await assert.rejects(inTurn(world.leases, { ...turn, clock }, endless), { code: "timeout/turn" });
+  await assert.rejects(inTurn(world.leases, { ...turn, clock }, untilAborted), { code: "timeout/turn" });
 });

@@ -36,9 +36,10 @@ const ANSWERS: Readonly<Record<string, "taken" | RegExp>> = {
   "cluster/c28-pod-subnet-everything.yaml": /is every address/,
   "cluster/c29-pod-subnet-no-length.yaml": /:3: podSubnet: the prefix length is missing, as in "10\.244\.0\.0\/16"/,
   "cluster/c30-key-pod-cidr.yaml": /:3: podCIDR: is no key here; it is podSubnet/,
-  "cluster/c32-image-repository.yaml": /:3: imageRepository: is no key here; this cannot be set/,
-  "cluster/c33-dns-domain.yaml": /:3: dnsDomain: is no key here; this cannot be set/,
-  "cluster/c34-extra-args.yaml": /:3: apiServer: is no key here; this cannot be set/,
+  "cluster/c32-image-repository.yaml":
+    /:3: imageRepository: is no key here; this is kubeadm's: write it in a ClusterConfiguration/,
+  "cluster/c33-dns-domain.yaml": /:3: dnsDomain: is no key here; this is kubeadm's: write it in a ClusterConfiguration/,
+  "cluster/c34-extra-args.yaml": /:3: apiServer: is no key here; this is kubeadm's: write it in a ClusterConfiguration/,
   "cluster/c36-coredns-text.yaml": /:4: coreDns: .*write false without quotes/,
   "cluster/c37-duration-go.yaml": "taken",
   "cluster/c39-kubeadm-cluster-configuration.yaml":

@@ -12,8 +12,9 @@ export const controlPlaneRenew: CliCommand<ControlPlaneRenewOptions> = {
   name: "control-plane renew",
   group: "On a node:",
   description: "renew the certificates of this control plane and of its join service",
-  notes: "Does nothing in the first two thirds of their life. It runs at boot and by a timer.\n" +
-    "Where the kubelet runs, the control plane's Pods start anew, one after the other.",
+  notes: "Does nothing in the first two thirds of their life. It runs at boot and by\n" +
+    "a timer. Where the kubelet runs, the control plane's Pods start anew, one after\n" +
+    "the other.",
   examples: ["bootstrapper control-plane renew", "bootstrapper control-plane renew --now"],
   runsUntilStopped: true,
   needsRoot: true,
