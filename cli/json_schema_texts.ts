@@ -158,6 +158,19 @@ export const NODE_TEXTS: KeyTexts = {
     examples: ["10.77.0.0/24"],
   },
   "node.role": { description: "What the node asks to become; the cluster's policy decides. Default: worker." },
+  nodeRegistration: { description: "How the Node registers, as kubeadm has it." },
+  "nodeRegistration.labels": {
+    description: "Labels of the Node, but for those that a node may not give itself.",
+    examples: [{ "topology.kubernetes.io/zone": "a" }],
+  },
+  "nodeRegistration.labels{}": { description: "A label's value." },
+  "nodeRegistration.taints": {
+    description: "Taints of the Node. A control plane without any runs everybody's Pods: [].",
+  },
+  "nodeRegistration.taints[]": { description: "A taint." },
+  "nodeRegistration.taints[].key": { description: "The taint's key.", examples: ["dedicated"] },
+  "nodeRegistration.taints[].value": { description: "The taint's value." },
+  "nodeRegistration.taints[].effect": { description: "What happens to Pods that do not tolerate it." },
   evidence: { description: "How the node proves what it is." },
   "evidence.variant": {
     description:

@@ -29,6 +29,8 @@ export interface NodeFacts {
   readonly address: string;
   /** Its address of the other family, in a cluster of both. */
   readonly secondAddress?: string;
+  /** What `nodeRegistration` gets of the node's own configuration: labels and taints. */
+  readonly registration?: Mapping;
 }
 
 /** The facts about a new cluster besides its settings. */
@@ -77,8 +79,8 @@ function hostOf(endpoint: string): string {
   return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
 }
 
-function nodeRegistration(node: NodeFacts): Record<string, unknown> {
-  return {
+function nodeRegistration(node: NodeFacts): Mapping {
+  return laidUnder({
     name: node.name,
     criSocket: CRI_SOCKET,
     // Images are either part of the measured machine or missing. No image is fetched.
@@ -88,7 +90,7 @@ function nodeRegistration(node: NodeFacts): Record<string, unknown> {
       { name: "node-ip", value: addressesOf(node).join(",") },
       { name: "hostname-override", value: node.name },
     ],
-  };
+  }, node.registration);
 }
 
 /** The addresses of a node, the one by which others reach it first. */

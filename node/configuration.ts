@@ -6,6 +6,7 @@
  * @module
  */
 import type { NodeRole } from "../kubernetes/node_role.ts";
+import { registrationOf } from "./registration_schema.ts";
 import { combinedName } from "../attestation/combined.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import { defaultKind, exclusivePair, insecureNames, kindNamed } from "../attestation/kind.ts";
@@ -71,6 +72,8 @@ export interface NodeConfiguration {
     /** The network of the other family in which the machine's second address is, CIDR. */
     readonly secondAddressFrom?: string;
     readonly role: NodeRole;
+    /** What kubeadm's `nodeRegistration` gets: labels and taints. */
+    readonly registration?: Readonly<Record<string, unknown>>;
   };
   readonly evidence: EvidenceConfiguration;
   /** How the node takes part in a founding among equals; absent if it only joins, or an operator founds its cluster. */
@@ -207,6 +210,7 @@ function completed(
       ...present("secondAddress", secondAddress),
       ...present("addressFrom", firstNetwork),
       ...present("secondAddressFrom", secondNetwork),
+      ...present("registration", registrationOf(document.nodeRegistration)),
     },
     evidence,
     ...present("founding", founding),

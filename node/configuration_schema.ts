@@ -30,6 +30,7 @@ import {
 import { labelProblem, nodeNameProblem, reservedNameProblem, shown } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
 import type { FoundingDocument, FoundingTrustDocument } from "./founding_schema.ts";
+import { type RegistrationDocument, registrationSchema } from "./registration_schema.ts";
 import { foundingSchema, foundingTrustSchema, uncallableFounder } from "./founding_schema.ts";
 
 const JOIN_SERVICE_PORT = 9444;
@@ -117,8 +118,10 @@ const listenAddress = checkedText(
 /** What to write instead of keys that this program does not have. */
 const HINTS: KeyHints = {
   version: "write version: 1",
-  "node.labels": "a node's labels are not set here: use `kubectl label`, or --node-labels of the kubelet",
-  "node.taints": "a node's taints are not set here: use `kubectl taint`, or --register-with-taints of the kubelet",
+  "node.labels": "labels stand in nodeRegistration.labels; or use `kubectl label`",
+  "node.taints": "taints stand in nodeRegistration.taints; or use `kubectl taint`",
+  "nodeRegistration.kubeletExtraArgs":
+    "this file is not measured, so it has no arguments of the kubelet: write them in a JoinConfiguration of the cluster file",
   "node.hostname": 'the node\'s name is "name"',
   "node.ip": 'the node\'s address is "address"',
   "trust.founding.token":
@@ -146,6 +149,8 @@ export interface ConfigurationDocument {
     readonly addressFrom?: string;
     readonly role?: NodeRole;
   };
+  /** How the Node registers. */
+  readonly nodeRegistration?: RegistrationDocument;
   /** The evidence that the node gives. */
   readonly evidence?: {
     readonly variant?: string | readonly string[];
@@ -177,6 +182,7 @@ export function configurationSchema(kinds: readonly EvidenceKind[]): DocumentSch
       addressFrom: v.exactOptional(network),
       role: v.exactOptional(v.picklist(NODE_ROLES)),
     })),
+    nodeRegistration: v.exactOptional(registrationSchema),
     evidence: v.exactOptional(v.strictObject({
       variant: v.exactOptional(v.union([kind, v.array(kind)])),
       ekType: v.exactOptional(v.picklist(EK_TYPES)),

@@ -66,6 +66,7 @@ export async function ownSelf({ configuration: { node }, machine, paths }: OwnSe
     address: node.address ?? ownAddress(machine, node.addressFrom, kept?.address),
     ...present("secondAddress", secondAddressOf(node, machine, kept?.secondAddress)),
     role: node.role,
+    ...present("registration", node.registration),
   };
 }
 
