@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { GenericSchema } from "valibot";
 import * as v from "valibot";
 import { checkedText } from "../platform/checked_text.ts";
 import { shown } from "../platform/label.ts";
@@ -65,7 +66,7 @@ function labelValueProblem(text: string): string | undefined {
 }
 
 /** The form of `nodeRegistration`. */
-export const registrationSchema: v.GenericSchema<unknown, RegistrationDocument> = v.strictObject({
+export const registrationSchema: GenericSchema<unknown, RegistrationDocument> = v.strictObject({
   labels: v.exactOptional(v.pipe(
     v.record(checkedText(labelKeyProblem), checkedText(labelValueProblem)),
     v.check((labels) => Object.keys(labels).length <= MOST, `at most ${MOST} labels are allowed`),
@@ -78,7 +79,7 @@ export const registrationSchema: v.GenericSchema<unknown, RegistrationDocument> 
     })),
     v.maxLength(MOST, `at most ${MOST} taints are allowed`),
   )),
-}) as v.GenericSchema<unknown, RegistrationDocument>;
+}) as GenericSchema<unknown, RegistrationDocument>;
 
 /** What kubeadm's `nodeRegistration` gets of a node's own configuration; `undefined` if that is nothing. */
 export function registrationOf(
