@@ -16,7 +16,7 @@ import { present } from "../platform/present.ts";
 export interface Taint {
   readonly key: string;
   readonly value?: string;
-  readonly effect: typeof EFFECTS[number];
+  readonly effect: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
 }
 
 /** `nodeRegistration` of a node's configuration. */
