@@ -20,6 +20,8 @@ import { readDuration } from "../../../cli/duration.ts";
 import { clusterNetwork } from "../../../service/claims_check.ts";
 import { checkKubeletVersion } from "../../../service/kubelet_version.ts";
 import { parseEtcdEndpoint } from "../../../kubernetes/_etcd_tls.ts";
+import { checkUnique, readManifest } from "../../../kubernetes/manifest.ts";
+import { checkNetworkManifest } from "../../../kubernetes/network_manifest.ts";
 import { clusterRemarks, readNewClusterSettings } from "../../../kubernetes/new_cluster.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { configurationRemarks, readNewNodeConfiguration, readNodeConfiguration } from "../../../node/configuration.ts";
@@ -69,6 +71,16 @@ export const documentTargets: readonly FuzzTarget[] = [
       clusterNetwork(["127.0.0.1:6443"], text);
       clusterRemarks(readNewClusterSettings(text));
       if (serviceSubnet !== undefined) isInNetwork(addressBytes("192.0.2.1") ?? new Uint8Array(), serviceSubnet);
+    },
+  },
+  {
+    name: "network-manifest",
+    form: "text",
+    maximumBytes: MAXIMUM_BYTES,
+    open: () => (input) => {
+      const objects = readManifest(fromUtf8(input, "fuzz"), "fuzz");
+      checkUnique(objects);
+      checkNetworkManifest(objects, { podSubnet: "10.244.0.0/16", kubeProxy: true });
     },
   },
   {

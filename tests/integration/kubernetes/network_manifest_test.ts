@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as v from "valibot";
+import { clusterIdOf } from "../../../certificate/cluster_id.ts";
+import { readPem } from "../../../certificate/pem.ts";
+import { readCertificate } from "../../../certificate/x509.ts";
+import { hex } from "../../../platform/bytes.ts";
 import { applyManifest, waitForWorkloads } from "../../../kubernetes/apply_manifest.ts";
 import { kubeconfig } from "../../../kubernetes/kubeconfig.ts";
 import { readManifest } from "../../../kubernetes/manifest.ts";
@@ -148,6 +152,50 @@ Deno.test("manifests of a network against a real API server", async (t) => {
       assert.match(new TextDecoder().decode(again.stdout), /"event":"network","objects":61,"ready":true/);
       const { items } = await admin.get("/api/v1/namespaces/killed/configmaps", listSchema);
       assert.equal(items.filter(({ metadata }) => metadata.name.startsWith("map-")).length, many.length);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+
+  await t.step("init goes on with the network of a cluster that it has founded before", async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const path = (name: string) => join(folder, name);
+      const caPem = await cluster.ca.certificate();
+      const clusterId = hex(await clusterIdOf(readCertificate(readPem(caPem, "CERTIFICATE", "ca.crt"), "ca.crt")));
+      const admins = { clusterName: "test", userName: "admin", ...await cluster.credentials("/O=system:masters/CN=a") };
+      await Deno.writeTextFile(path("kubeconfig"), kubeconfig(admins), { mode: 0o600 });
+      await Deno.writeTextFile(path("net.yml"), MANIFEST.replaceAll("plug-in", "founded"));
+      const record = {
+        ...{ version: 1, clusterName: "test", state: "founded", clusterId, identity: "0".repeat(64) },
+        ...{ operationId: "0".repeat(32), operatorKey: "", clusterDocument: "", policyDocument: "", adminKeyPem: "" },
+        time: "2026-01-01T00:00:00.000Z",
+      };
+      await Deno.mkdir(path("records"));
+      await Deno.writeTextFile(path("records/test.json"), JSON.stringify(record));
+      const run = async (...args: readonly string[]) => {
+        const [program, ...rest] = [...DENO_RUN, join(repositoryRoot, "main.ts"), ...args];
+        const { code, stdout, stderr } = await new Deno.Command(program, { args: rest, stdin: "null" }).output();
+        return { code, text: [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("\n") };
+      };
+      assert.equal((await run("keygen", "--no-passphrase", "--out", path("operator.key"))).code, 0);
+      const call = [
+        ...["init", "127.0.0.1:1", "--name", "test", "--key", path("operator.key"), "--records", path("records")],
+        ...["--policy", join(repositoryRoot, "deploy/policy.example.yaml"), "--kubeconfig", path("kubeconfig")],
+        ...["--cluster-file", path("cluster.yaml")],
+      ];
+      const again = await run(...call, "--network", path("net.yml"), "--wait");
+      assert.equal(again.code, 0, again.text);
+      assert.match(again.text, /"event":"founded-earlier"/);
+      assert.match(
+        again.text,
+        /"event":"founded","clusterName":"test".*"nodeName":"cp-1","ready":true,"hasNetwork":true/,
+      );
+      await admin.get("/apis/example.org/v1/namespaces/founded/pools/pool", v.unknown());
+      // Without a network there is nothing to go on with.
+      const without = await run(...call);
+      assert.equal(without.code, 1, without.text);
+      assert.match(without.text, /was founded on/);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
