@@ -17,6 +17,7 @@ import { joinProver } from "./commands/join_service_prover.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
 import { keygen } from "./commands/keygen.ts";
 import { measure } from "./commands/measure.ts";
+import { networkApply } from "./commands/network_apply.ts";
 import { nodeFoundingAdd } from "./commands/node_founding_add.ts";
 import { nodeFoundingSign } from "./commands/node_founding_sign.ts";
 import { nodeReattest } from "./commands/node_reattest.ts";
@@ -50,6 +51,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   device,
   reset,
   init,
+  networkApply,
   abandon,
   nodes,
   nodeRemove,
@@ -74,6 +76,7 @@ export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze(
   config: "write and check configurations",
   "control-plane": "look after a control plane",
   "join-service": "issue tickets to joining nodes",
+  network: "give a cluster's Pods a network",
   node: "manage the nodes of a cluster",
   token: "make tokens",
   "node founding": "sign that a cluster is an operator's, and let it show that",

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Document } from "yaml";
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from "yaml";
+import type { Document, ParseOptions, SchemaOptions } from "yaml";
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments, parseDocument, visit } from "yaml";
 
 /** Valibot silently drops these keys from records. */
 const OVERLOOKED_KEYS: readonly string[] = ["__proto__", "prototype", "constructor"];
@@ -62,17 +62,66 @@ export function readYaml(text: string): unknown {
  * @throws {Error} The same as `readYaml()`.
  */
 export function readYamlDocument(text: string): YamlDocument {
-  // The library's own search for duplicate keys compares each key with all earlier ones, and its error positions need a
-  // pass over the text for each error. For 64 KiB either takes seconds, so neither is used.
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, {
-    schema: "core",
-    version: "1.2",
-    uniqueKeys: false,
-    prettyErrors: false,
-    logLevel: "error",
-    lineCounter,
+  return checkedDocument(parseDocument(text, { ...OPTIONS, lineCounter }), lineCounter);
+}
+
+/**
+ * Parses a stream of documents of Kubernetes objects, each as {@linkcode readYaml} does. Plain values are read as kubectl
+ * reads them where YAML 1.1 differs from 1.2: `0400` is octal, and `yes`, `no`, `on` and `off` are truth values.
+ *
+ * @returns The documents that have a value, each with the line of the text in which it begins.
+ * @throws {Error} The same as `readYaml()`.
+ */
+export function readYamlObjects(text: string): readonly YamlDocumentOfStream[] {
+  const lineCounter = new LineCounter();
+  const documents = parseAllDocuments(text, { ...OPTIONS, lineCounter });
+  // An empty text has an empty list with properties of its own.
+  return Array.from(documents, (document) => {
+    readAsKubectl(document);
+    const { value } = checkedDocument(document, lineCounter);
+    return { value, line: lineCounter.linePos(document.contents?.range?.[0] ?? 0).line };
+  }).filter(({ value }) => value !== null);
+}
+
+/** One document of several. */
+export interface YamlDocumentOfStream {
+  readonly value: unknown;
+  /** The line in which it begins, from 1. */
+  readonly line: number;
+}
+
+/**
+ * The library's own search for duplicate keys compares each key with all earlier ones, and its error positions need a
+ * pass over the text for each error. For 64 KiB either takes seconds, so neither is used.
+ */
+const OPTIONS = {
+  schema: "core",
+  version: "1.2",
+  uniqueKeys: false,
+  prettyErrors: false,
+  logLevel: "error",
+} as const satisfies ParseOptions & SchemaOptions & Record<string, unknown>;
+
+const OCTAL = /^0[0-7]+$/;
+/** go-yaml's `resolve.go`, which kubectl reads with. */
+const TRUTH: Readonly<Record<string, boolean>> = { yes: true, on: true, no: false, off: false };
+
+function readAsKubectl(document: Document.Parsed): void {
+  visit(document, {
+    Scalar(key, scalar) {
+      const { source, type } = scalar;
+      if (key === "key" || type !== "PLAIN" || source === undefined || scalar.tag !== undefined) return;
+      if (OCTAL.test(source)) scalar.value = parseInt(source, 8);
+      else if (/^(?:[a-z]+|[A-Z][a-z]*|[A-Z]+)$/.test(source)) {
+        const word = source.toLowerCase();
+        if (Object.hasOwn(TRUTH, word)) scalar.value = TRUTH[word];
+      }
+    },
   });
+}
+
+function checkedDocument(document: Document.Parsed, lineCounter: LineCounter): YamlDocument {
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) {
     const { line, col } = lineCounter.linePos(problem.pos[0]);

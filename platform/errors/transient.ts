@@ -27,6 +27,10 @@ export const CONFLICT = {
     meaning: "A member of etcd has the name or the address of this node.",
     remedy: "Give this machine a name and an address of its own, or remove the node that is gone.",
   },
+  "conflict/field-manager": {
+    meaning: "A field of an object in a manifest was set by another program, such as kubectl or Helm.",
+    remedy: "Change the object with the program that the error names, or leave it out of the manifest.",
+  },
   "conflict/identity": {
     meaning: "The machine's identity is admitted with another name or role.",
     remedy: "Give the machine that name and role, or remove that node first.",
@@ -260,6 +264,11 @@ export const TIMEOUT = {
   "timeout/kubernetes-kinds": {
     meaning: "The API server did not start serving NodeAdmission and NodeEvidence in time.",
     remedy: "Check the API server's log, and the CustomResourceDefinitions of bootstrapper.dev.",
+  },
+  "timeout/network": {
+    meaning: "An object of a network's manifest was not applied, or what it starts was not ready, in time.",
+    remedy:
+      "Look at the object with `kubectl describe`, then run `bootstrapper network apply` with the same files again.",
   },
   "timeout/node": { meaning: "The Node was not registered or Ready in time.", remedy: LOOK_AT_KUBELET },
   "timeout/peer": {

@@ -61,6 +61,13 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
       "kubernetesVersion: v1.36.3\n---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n---\nvariant: none\n",
     ),
     "checked-document/token.txt": utf8("bft1-qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5yd59d8\n"),
+    "network-manifest/flannel.yaml": utf8(
+      `---\napiVersion: v1\nkind: Namespace\nmetadata: { name: net }\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: { name: conf, namespace: net }\n  data: { net-conf.json: '{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}' }\n- { apiVersion: apps/v1, kind: DaemonSet, metadata: { name: agent, namespace: net }, spec: { mode: 0400 } }\n`,
+    ),
+    "network-manifest/cilium.json": json({
+      ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "cilium-config", namespace: "kube-system" } },
+      data: { "kube-proxy-replacement": "true", ipam: "cluster-pool", "cluster-pool-ipv4-cidr": "10.0.0.0/8" },
+    }),
     "fixtures/tpm-policy.yaml": utf8(
       `version: 1\nvariant: tpm\ntpm:\n  ekType: rsa2048\n  pcrs:\n    "4": ["${
         "05".repeat(32)

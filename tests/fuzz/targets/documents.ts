@@ -23,6 +23,8 @@ import { readDuration } from "../../../cli/duration.ts";
 import { clusterNetwork } from "../../../service/claims_check.ts";
 import { checkKubeletVersion } from "../../../service/kubelet_version.ts";
 import { parseEtcdEndpoint } from "../../../kubernetes/_etcd_tls.ts";
+import { checkUnique, readManifest } from "../../../kubernetes/manifest.ts";
+import { checkNetworkManifest } from "../../../kubernetes/network_manifest.ts";
 import { clusterRemarks, readNewClusterSettings } from "../../../kubernetes/new_cluster.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { configurationRemarks, readNewNodeConfiguration, readNodeConfiguration } from "../../../node/configuration.ts";
@@ -93,6 +95,16 @@ export const documentTargets: readonly FuzzTarget[] = [
       const said = problems.map(({ message }) => message).join();
       promise(!looksLikeFoundingToken(text) || !isShown(text, said), "a finding shows a part of a token");
       if (problems.length > 0) throw new BootstrapError("usage/document", said);
+    },
+  },
+  {
+    name: "network-manifest",
+    form: "text",
+    maximumBytes: MAXIMUM_BYTES,
+    open: () => (input) => {
+      const objects = readManifest(fromUtf8(input, "fuzz"), "fuzz");
+      checkUnique(objects);
+      checkNetworkManifest(objects, { podSubnet: "10.244.0.0/16", kubeProxy: true });
     },
   },
   {
