@@ -15,7 +15,8 @@ import { checkedText, problemIn } from "../platform/checked_text.ts";
 import { familyPartsProblem } from "../platform/dual_stack.ts";
 import type { KeyHints, Problem } from "../platform/document.ts";
 import { keyPath, readDocument } from "../platform/document.ts";
-import { parseEndpoint, parseListenAddress } from "../platform/endpoint.ts";
+import { parseListenAddress } from "../platform/endpoint.ts";
+import { isFollowed, parseEndpointSource } from "../platform/endpoint_source.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import type { AddressFamily } from "../platform/ip_address.ts";
 import {
@@ -85,9 +86,9 @@ function familyOfText(text: string): AddressFamily {
 
 /** Says why a node cannot call an endpoint. It can call a loopback address: a tunnel may begin there. */
 function uncallableProblem(text: string): string | undefined {
-  const endpoint = parseEndpoint(text);
-  if (typeof endpoint === "string") return endpoint;
-  const address = addressBytes(endpoint.host);
+  const source = parseEndpointSource(text);
+  if (typeof source === "string") return source;
+  const address = isFollowed(source) ? undefined : addressBytes(source.host);
   const kind = address && unreachableKind(address);
   return kind === undefined || kind === "loopback"
     ? undefined
@@ -95,7 +96,7 @@ function uncallableProblem(text: string): string | undefined {
 }
 
 const endpoint = checkedText(
-  problemIn((text) => parseEndpoint(text, { usualPort: JOIN_SERVICE_PORT })),
+  problemIn((text) => parseEndpointSource(text, { usualPort: JOIN_SERVICE_PORT })),
   ({ received }) => `expected HOST:PORT in quotes, as in "10.77.0.11:${JOIN_SERVICE_PORT}", seen ${received}`,
 );
 const listenAddress = checkedText(
