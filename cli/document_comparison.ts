@@ -3,6 +3,9 @@
  *
  * @module
  */
+import type { Endpoint } from "../platform/endpoint.ts";
+import type { EndpointSource } from "../platform/endpoint_source.ts";
+import { isFollowed } from "../platform/endpoint_source.ts";
 import { acceptedTrust, switchesNotAllowed } from "../attestation/policy/accepted_trust.ts";
 import type { Policy } from "../attestation/policy/policy.ts";
 import { checkNodeName } from "../attestation/policy/policy.ts";
@@ -70,7 +73,7 @@ export function compareDocuments(files: readonly CheckedFile[]): readonly Checke
 function compareWithItself({ configuration, remark }: Node): void {
   const { node, join } = configuration;
   if (node.role !== "worker") return;
-  for (const [index, { host }] of join.endpoints.entries()) {
+  for (const [index, { host }] of namedEndpoints(join.endpoints)) {
     if (!addressesOf(configuration).some((own) => isSameAddress(own, host))) continue;
     remark(["join", "endpoints", index], "it is this node's own address, and a worker has no join service");
   }
@@ -152,7 +155,7 @@ function compareWithCluster({ configuration, problem }: Node, { file, settings }
     if (network === undefined) continue;
     problem(["node", "addressFrom"], `it overlaps the network of the ${network.whose} in ${file}, ${network.text}`);
   }
-  for (const [index, { host }] of join.endpoints.entries()) {
+  for (const [index, { host }] of namedEndpoints(join.endpoints)) {
     const address = addressBytes(host);
     const network = address && networks.find(({ text }) => isInNetwork(address, text));
     if (network === undefined) continue;
@@ -199,4 +202,9 @@ function isAllowed(policy: Policy, identity: string, name: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The endpoints that are named; what a name in DNS has is not known here. */
+function namedEndpoints(sources: readonly EndpointSource[]): readonly (readonly [index: number, endpoint: Endpoint])[] {
+  return sources.flatMap((source, index) => isFollowed(source) ? [] : [[index, source] as const]);
 }

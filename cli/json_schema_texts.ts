@@ -194,8 +194,8 @@ export const NODE_TEXTS: KeyTexts = {
   join: { description: "How the node joins a cluster that exists." },
   "join.endpoints": { description: "Where to look for a join service. All are tried at once." },
   "join.endpoints[]": {
-    description: "HOST:PORT of a control plane's join service.",
-    pattern: ENDPOINT,
+    description: "HOST:PORT of a control plane's join service, dns:NAME:PORT, or srv:_SERVICE._tcp.DOMAIN.",
+    pattern: `${ENDPOINT}|^[Dd][Nn][Ss]:|^[Ss][Rr][Vv]:`,
     examples: ["10.77.0.11:9444"],
   },
   founding: {

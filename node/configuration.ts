@@ -35,7 +35,9 @@ import {
   sizeRemarks,
 } from "./founding_configuration.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
-import { endpointIdentity, endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
+import { endpointIdentity, endpointText, readListenAddress } from "../platform/endpoint.ts";
+import type { EndpointSource } from "../platform/endpoint_source.ts";
+import { isFollowed, readEndpointSource, sourceText } from "../platform/endpoint_source.ts";
 import { addressBytes, familyOf } from "../platform/ip_address.ts";
 import { present } from "../platform/present.ts";
 
@@ -86,7 +88,7 @@ export interface NodeConfiguration {
    */
   readonly init: { readonly enabled: boolean; readonly listen?: Endpoint };
   /** The join services to try; by default those of the other founders. Empty only if the InitServer runs. */
-  readonly join: { readonly endpoints: readonly Endpoint[] };
+  readonly join: { readonly endpoints: readonly EndpointSource[] };
   /** Whether the node bootstraps even if the code that the image runs before the bootstrapper is not fully measured. */
   readonly allowUnmeasuredImage: boolean;
 }
@@ -131,7 +133,7 @@ export function configurationRemarks(
   { node, join, trust, founding }: Pick<NodeConfiguration, "node" | "join" | "trust" | "founding">,
 ): readonly string[] {
   const { address, discovery } = founding ?? {};
-  const endpoints = join.endpoints.map(endpointText);
+  const endpoints = join.endpoints.map(sourceText);
   const peers = discovery?.by === "peers" ? discovery.peers.map(endpointText) : [];
   const own = { peers, ...present("address", address === undefined ? undefined : endpointText(address)) };
   return [
@@ -299,12 +301,12 @@ export function initListen({ listen }: NodeConfiguration["init"], address: strin
   return listen ?? { host: isIpv6 ? "::" : "0.0.0.0", port: INIT_PORT };
 }
 
-function readEndpoints(texts: readonly string[], fail: Fail): readonly Endpoint[] {
+function readEndpoints(texts: readonly string[], fail: Fail): readonly EndpointSource[] {
   const seen = new Map<string, string>();
   return texts.map((text, index) => {
     const key = `join.endpoints[${index}]`;
-    const endpoint = readEndpoint(text, key);
-    const own = endpointIdentity(endpoint);
+    const endpoint = readEndpointSource(text, key);
+    const own = isFollowed(endpoint) ? sourceText(endpoint) : endpointIdentity(endpoint);
     const earlier = seen.get(own);
     if (earlier !== undefined) fail(key, `it is the same endpoint as ${earlier}`);
     seen.set(own, key);

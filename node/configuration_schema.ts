@@ -16,7 +16,8 @@ import { checkedText, problemIn } from "../platform/checked_text.ts";
 import { familyParts, familyPartsProblem } from "../platform/dual_stack.ts";
 import type { DocumentSchema, KeyHints, Problem } from "../platform/document.ts";
 import { keyPath, readDocument } from "../platform/document.ts";
-import { parseEndpoint, parseListenAddress } from "../platform/endpoint.ts";
+import { parseListenAddress } from "../platform/endpoint.ts";
+import { isFollowed, parseEndpointSource } from "../platform/endpoint_source.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import type { AddressFamily } from "../platform/ip_address.ts";
 import {
@@ -87,9 +88,9 @@ function familyOfText(text: string): AddressFamily {
 
 /** Says why a node cannot call an endpoint. It can call a loopback address: a tunnel may begin there. */
 function uncallableProblem(text: string): string | undefined {
-  const endpoint = parseEndpoint(text);
-  if (typeof endpoint === "string") return endpoint;
-  const address = addressBytes(endpoint.host);
+  const source = parseEndpointSource(text);
+  if (typeof source === "string") return source;
+  const address = isFollowed(source) ? undefined : addressBytes(source.host);
   const kind = address && unreachableKind(address);
   return kind === undefined || kind === "loopback"
     ? undefined
@@ -107,7 +108,7 @@ function unreachableNetworkProblem(text: string): string | undefined {
 }
 
 const endpoint = checkedText(
-  problemIn((text) => parseEndpoint(text, { usualPort: JOIN_SERVICE_PORT })),
+  problemIn((text) => parseEndpointSource(text, { usualPort: JOIN_SERVICE_PORT })),
   ({ received }) => `expected HOST:PORT in quotes, as in "10.77.0.11:${JOIN_SERVICE_PORT}", seen ${received}`,
 );
 const listenAddress = checkedText(

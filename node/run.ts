@@ -23,7 +23,7 @@ import { LOCK_OWNERS } from "../nodelock/record.ts";
 import { asBootstrapError, BootstrapError, hasCode } from "../platform/errors.ts";
 import { exists } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
-import { endpointText } from "../platform/endpoint.ts";
+import { sourceText } from "../platform/endpoint_source.ts";
 import { present } from "../platform/present.ts";
 import { readClusterCa } from "./cluster_ca.ts";
 import { FOUNDER_FILES, isFounder } from "../founding/founder_key.ts";
@@ -65,13 +65,15 @@ export async function runNode(deps: RunDependencies, signal: AbortSignal): Promi
       await removeLeftovers(paths.run);
       const timeline = await TimelineRecorder.open({ path: paths.timeline, clock, log });
       await new RunningNode(deps, session, timeline).bootstrap(signal);
-      await session.status.update({ phase: "member", waitsFor: undefined, error: undefined, failures: undefined });
+      await session.status.update({ phase: "member", ...NOTHING_AWAITED, error: undefined, failures: undefined });
       log.event("info", "member");
     }, signal);
   } catch (error) {
     if (!hasCode(error, "aborted/run")) throw error;
   }
 }
+
+const NOTHING_AWAITED = { waitsFor: undefined, endpoints: undefined } as const;
 
 /** How often a node that waits says so in its log: the last line of a log must not be days old. */
 const HEARTBEAT_MS = 60 * 60_000;
@@ -349,7 +351,7 @@ class RunningNode {
     const ways = [
       ...(init.enabled ? ["an operator's init"] : []),
       ...(founding === undefined ? [] : ["the other founders"]),
-      ...(join.endpoints.length > 0 ? [`a ticket from ${join.endpoints.map(endpointText).join(", ")}`] : []),
+      ...(join.endpoints.length > 0 ? [`a ticket from ${join.endpoints.map(sourceText).join(", ")}`] : []),
     ];
     return ways.join(", or ");
   }

@@ -28,6 +28,7 @@ import { checkNetworkManifest } from "../../../kubernetes/network_manifest.ts";
 import { clusterRemarks, readNewClusterSettings } from "../../../kubernetes/new_cluster.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { configurationRemarks, readNewNodeConfiguration, readNodeConfiguration } from "../../../node/configuration.ts";
+import { readEndpointSource, sourceText } from "../../../platform/endpoint_source.ts";
 import { endpointText, readEndpoint, readListenAddress } from "../../../platform/endpoint.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { equalBytes, fromUtf8, textIn } from "../../../platform/bytes.ts";
@@ -60,7 +61,7 @@ export const documentTargets: readonly FuzzTarget[] = [
       const configuration = readNodeConfiguration(text, "fuzz");
       const { trust, join, foundingPolicy } = configuration;
       await trustDigest(trust);
-      join.endpoints.map(endpointText);
+      join.endpoints.map(sourceText);
       if (foundingPolicy !== undefined) readPolicy(foundingPolicy.document, "fuzz");
       if (configurationRemarks(configuration).length === 0) readNewNodeConfiguration(text, "fuzz");
     },
@@ -153,6 +154,13 @@ export const documentTargets: readonly FuzzTarget[] = [
           promise(
             endpointText(readEndpoint(written, "fuzz")) === written,
             "an endpoint that is written again is another",
+          );
+        },
+        () => {
+          const written = sourceText(readEndpointSource(text, "fuzz"));
+          promise(
+            sourceText(readEndpointSource(written, "fuzz")) === written,
+            "a source of endpoints that is written again is another",
           );
         },
         () => readListenAddress(text, "fuzz"),
