@@ -202,7 +202,9 @@ export const PRECONDITION = {
   },
   "precondition/unmeasured-image": {
     meaning: "The machine's image is not measured completely.",
-    remedy: "Build the image as described in the documentation.",
+    remedy:
+      "Start the machine from a measured image (unified kernel image, dm-verity, TPM or confidential VM). Or set " +
+      "allowUnmeasuredImage: true in the node's configuration and in the policy: then nothing proves what it runs.",
   },
   "precondition/version-skew": {
     meaning: "The node's kubelet is newer than the API server, or too much older.",
