@@ -16,6 +16,7 @@ import { joinFront } from "./commands/join_service_front.ts";
 import { joinProver } from "./commands/join_service_prover.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
 import { keygen } from "./commands/keygen.ts";
+import { machineSetup } from "./commands/machine_setup.ts";
 import { measure } from "./commands/measure.ts";
 import { nodeFoundingAdd } from "./commands/node_founding_add.ts";
 import { nodeFoundingSign } from "./commands/node_founding_sign.ts";
@@ -45,6 +46,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   joinProver,
   renew,
   controlPlaneRenew,
+  machineSetup,
   status,
   evidence,
   device,
@@ -74,6 +76,7 @@ export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze(
   config: "write and check configurations",
   "control-plane": "look after a control plane",
   "join-service": "issue tickets to joining nodes",
+  machine: "prepare a machine",
   node: "manage the nodes of a cluster",
   token: "make tokens",
   "node founding": "sign that a cluster is an operator's, and let it show that",

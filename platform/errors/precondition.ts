@@ -39,6 +39,10 @@ export const PRECONDITION = {
     meaning: "`bootstrapper config check` found problems in documents, or in the machine that they are for.",
     remedy: "Correct what stands at the named lines, and check again.",
   },
+  "precondition/machine": {
+    meaning: "`bootstrapper machine setup` found that the machine lacks what a node needs.",
+    remedy: "Run the printed commands as root, and `bootstrapper machine setup` again.",
+  },
   "precondition/etcd": {
     meaning: "etcd refuses the request in its present state, for example because too few members have started.",
     remedy: "Check the health of etcd's members, and repeat the request when all of them run.",
