@@ -8,20 +8,9 @@ import { join } from "node:path";
 import { fromUtf8 } from "../platform/bytes.ts";
 import type { CommandRunner } from "../platform/command.ts";
 import { exists, readFileIfExists } from "../platform/files.ts";
+import type { SetupFinding } from "./machine_setup_finding.ts";
 import { containerdProblem } from "./machine_setup_containerd.ts";
 import { swapsOf } from "./swaps.ts";
-
-/** Something that the machine lacks. */
-export interface SetupFinding {
-  /** What is missing; stable within a version, such as `program-kubeadm`. */
-  readonly check: string;
-  /** What is missing, as a sentence without a final full stop. */
-  readonly what: string;
-  /** Why it is needed, as a sentence without a final full stop. */
-  readonly why: string;
-  /** The lines to run in a shell as root, in order. */
-  readonly commands: readonly string[];
-}
 
 /** The machine to look at. */
 export interface SetupFacts {

@@ -4,7 +4,7 @@
  * @module
  */
 import { parse } from "smol-toml";
-import type { SetupFinding } from "./machine_setup.ts";
+import type { SetupFinding } from "./machine_setup_finding.ts";
 
 /** What containerd and the kubelet say about themselves. */
 export interface ContainerdFacts {

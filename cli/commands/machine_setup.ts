@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SetupFinding } from "../../node/machine_setup.ts";
+import type { SetupFinding } from "../../node/machine_setup_finding.ts";
 import type { CliCommand } from "../command.ts";
 import { outputForm } from "../options.ts";
 import type { MachineSetupOptions } from "../programs/machine_setup.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { SetupFinding } from "../../node/machine_setup.ts";
+import type { SetupFinding } from "../../node/machine_setup_finding.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { printable, printResult } from "../output.ts";
