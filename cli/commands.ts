@@ -16,6 +16,7 @@ import { joinFront } from "./commands/join_service_front.ts";
 import { joinProver } from "./commands/join_service_prover.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
 import { keygen } from "./commands/keygen.ts";
+import { machineSetup } from "./commands/machine_setup.ts";
 import { measure } from "./commands/measure.ts";
 import { networkApply } from "./commands/network_apply.ts";
 import { nodeFoundingAdd } from "./commands/node_founding_add.ts";
@@ -46,6 +47,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   joinProver,
   renew,
   controlPlaneRenew,
+  machineSetup,
   status,
   evidence,
   device,
@@ -77,6 +79,7 @@ export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze(
   "control-plane": "look after a control plane",
   "join-service": "issue tickets to joining nodes",
   network: "give a cluster's Pods a network",
+  machine: "prepare a machine",
   node: "manage the nodes of a cluster",
   token: "make tokens",
   "node founding": "sign that a cluster is an operator's, and let it show that",

@@ -409,12 +409,19 @@ function contender(
   });
 }
 
+/** Both ways on, and what the second costs. */
+const UNMEASURED_IMAGE_WAYS =
+  "Either start this machine from a measured image (a unified kernel image, /usr and / on " +
+  "dm-verity or in memory, a TPM or a confidential VM), or set allowUnmeasuredImage: true in this node's " +
+  "configuration and in the policy (`policy make --allow-unmeasured-image`). The second way costs the proof of what " +
+  "this machine runs: whoever can write to its disk can change it unseen";
+
 function unmeasuredImage(findings: readonly ImageFinding[]): BootstrapError {
   return new BootstrapError(
     "precondition/unmeasured-image",
     `The image is not measured completely: ${findings.map(({ message }) => message).join("; ")}`,
     {
-      next: "Build the image as the documentation says; for tests, set allowUnmeasuredImage: true in the configuration",
+      next: UNMEASURED_IMAGE_WAYS,
       details: Object.fromEntries(findings.map(({ check, message }) => [check, message])),
     },
   );

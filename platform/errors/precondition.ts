@@ -39,6 +39,10 @@ export const PRECONDITION = {
     meaning: "`bootstrapper config check` found problems in documents, or in the machine that they are for.",
     remedy: "Correct what stands at the named lines, and check again.",
   },
+  "precondition/machine": {
+    meaning: "`bootstrapper machine setup` found that the machine lacks what a node needs.",
+    remedy: "Run the printed commands as root, and `bootstrapper machine setup` again.",
+  },
   "precondition/etcd": {
     meaning: "etcd refuses the request in its present state, for example because too few members have started.",
     remedy: "Check the health of etcd's members, and repeat the request when all of them run.",
@@ -202,7 +206,9 @@ export const PRECONDITION = {
   },
   "precondition/unmeasured-image": {
     meaning: "The machine's image is not measured completely.",
-    remedy: "Build the image as described in the documentation.",
+    remedy:
+      "Start the machine from a measured image (unified kernel image, dm-verity, TPM or confidential VM). Or set " +
+      "allowUnmeasuredImage: true in the node's configuration and in the policy: then nothing proves what it runs.",
   },
   "precondition/version-skew": {
     meaning: "The node's kubelet is newer than the API server, or too much older.",
