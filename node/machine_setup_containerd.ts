@@ -22,7 +22,9 @@ const RUNTIME_PLUGINS = ["io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.
 const CRI_NAMES = ["cri", ...RUNTIME_PLUGINS];
 /** The first minor version of the kubelet that does not work with containerd 1.x (Kubernetes 1.35's release notes). */
 const FIRST_KUBELET_WITHOUT_1 = 36;
+/** The file that was there stays beside it, under a name of its own. */
 const WRITE_DEFAULT = [
+  "test ! -e /etc/containerd/config.toml || cp -a --backup=numbered /etc/containerd/config.toml /etc/containerd/config.toml.before",
   "mkdir -p /etc/containerd && containerd config default > /etc/containerd/config.toml",
   "sed -i 's/SystemdCgroup = false/SystemdCgroup = true/' /etc/containerd/config.toml",
   "systemctl restart containerd",
