@@ -198,6 +198,10 @@ export const NODE_TEXTS: KeyTexts = {
     pattern: `${ENDPOINT}|^[Dd][Nn][Ss]:|^[Ss][Rr][Vv]:`,
     examples: ["10.77.0.11:9444"],
   },
+  metadata: { description: "What the machine's metadata says of it. It is asked once, and never trusted." },
+  "metadata.source": { description: "Who is asked." },
+  "metadata.use": { description: "What is taken from it.", examples: [["name", "address"]] },
+  "metadata.use[]": { description: "A value that is taken." },
   founding: {
     description: "How this machine takes part in a founding among equals. It goes only with trust.founding.",
   },

@@ -34,6 +34,7 @@ import {
   readFoundingPolicy,
   sizeRemarks,
 } from "./founding_configuration.ts";
+import type { MetadataConfiguration, MetadataField } from "./metadata/values.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointIdentity, endpointText, readListenAddress } from "../platform/endpoint.ts";
 import type { EndpointSource } from "../platform/endpoint_source.ts";
@@ -89,6 +90,8 @@ export interface NodeConfiguration {
   readonly init: { readonly enabled: boolean; readonly listen?: Endpoint };
   /** The join services to try; by default those of the other founders. Empty only if the InitServer runs. */
   readonly join: { readonly endpoints: readonly EndpointSource[] };
+  /** What the node takes from its machine's metadata; absent if nothing. It has no value of its own for these. */
+  readonly metadata?: MetadataConfiguration;
   /** Whether the node bootstraps even if the code that the image runs before the bootstrapper is not fully measured. */
   readonly allowUnmeasuredImage: boolean;
 }
@@ -183,7 +186,9 @@ function completed(
   const founding = document.founding === undefined ? undefined : foundingConfiguration(document.founding);
   const named = readEndpoints(document.join?.endpoints ?? [], fail);
   const endpoints = named.length === 0 && founding !== undefined ? foundersJoinServices(founding) : named;
-  if (!init.enabled && endpoints.length === 0) {
+  for (const [key, reason] of metadataConflicts(document)) fail(key, reason);
+  const mayComeLater = document.metadata?.use.includes("endpoints") === true;
+  if (!init.enabled && endpoints.length === 0 && !mayComeLater) {
     fail("join.endpoints", "at least one is needed, as this node runs no InitServer and could never become a member");
   }
   const { name, address, addressFrom, role = founding === undefined ? "worker" : "control-plane" } = document.node ??
@@ -218,6 +223,7 @@ function completed(
     ...present("founding", founding),
     ...present("foundingPolicy", policy),
     init,
+    ...present("metadata", document.metadata),
     join: { endpoints },
     allowUnmeasuredImage: document.allowUnmeasuredImage ?? false,
   };
@@ -237,6 +243,24 @@ function impossible(
 /** The keys of a path such as `join.endpoints[0]`. */
 function pathOf(key: string): Problem["path"] {
   return [...key.matchAll(/\w+/g)].map(([step]) => /^\d+$/.test(step) ? Number(step) : step);
+}
+
+/** What a configuration both names and takes from metadata. */
+function metadataConflicts(
+  { metadata, node = {}, join = {}, founding }: ConfigurationDocument,
+): readonly (readonly [key: string, reason: string])[] {
+  const keys: Readonly<Record<MetadataField, string | undefined>> = {
+    name: node.name === undefined ? undefined : "node.name",
+    address: node.address !== undefined ? "node.address" : node.addressFrom && "node.addressFrom",
+    role: node.role !== undefined ? "node.role" : founding && "founding",
+    endpoints: join.endpoints === undefined ? undefined : "join.endpoints",
+  };
+  return (metadata?.use ?? []).flatMap((field) => {
+    const key = keys[field];
+    return key === undefined
+      ? []
+      : [["metadata.use", `${key} says the ${field} already: remove one of the two`] as const];
+  });
 }
 
 /** Notes a problem. */

@@ -30,6 +30,8 @@ import {
 } from "../platform/ip_address.ts";
 import { labelProblem, nodeNameProblem, reservedNameProblem, shown } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
+import type { MetadataConfiguration } from "./metadata/values.ts";
+import { METADATA_FIELDS, METADATA_SOURCES } from "./metadata/values.ts";
 import type { FoundingDocument, FoundingTrustDocument } from "./founding_schema.ts";
 import { type RegistrationDocument, registrationSchema } from "./registration_schema.ts";
 import { foundingSchema, foundingTrustSchema, uncallableFounder } from "./founding_schema.ts";
@@ -129,6 +131,9 @@ const HINTS: KeyHints = {
     "the token is a secret: give it as the credential bootstrapper.token; its public half is tokenKey",
   "founding.size": "the number of founders is trust.founding.size",
   "founding.port": "the port is that of founding.listen",
+  "node.nameFrom": "what comes from the machine's metadata is named in metadata.use",
+  "node.roleFrom": "what comes from the machine's metadata is named in metadata.use",
+  "join.endpointsFrom": "what comes from the machine's metadata is named in metadata.use",
   "proxy": "this program uses no proxy",
 };
 
@@ -162,9 +167,20 @@ export interface ConfigurationDocument {
   readonly join?: { readonly endpoints?: readonly string[] };
   /** How this machine takes part in a founding among equals. */
   readonly founding?: FoundingDocument;
+  /** What the node takes from its machine's metadata, in the place of values of its own. */
+  readonly metadata?: MetadataConfiguration;
   /** Whether the node bootstraps even if its image is not fully measured. */
   readonly allowUnmeasuredImage?: boolean;
 }
+
+const metadataSchema = v.strictObject({
+  source: v.picklist(METADATA_SOURCES),
+  use: v.pipe(
+    v.array(v.picklist(METADATA_FIELDS)),
+    v.minLength(1, `it must name at least one of ${METADATA_FIELDS.join(", ")}`),
+    v.check((fields) => new Set(fields).size === fields.length, "it must name each value once"),
+  ),
+});
 
 /** Returns the schema of a configuration document. */
 export function configurationSchema(kinds: readonly EvidenceKind[]): DocumentSchema<ConfigurationDocument> {
@@ -197,6 +213,7 @@ export function configurationSchema(kinds: readonly EvidenceKind[]): DocumentSch
       endpoints: v.exactOptional(v.pipe(v.array(endpoint), v.maxLength(64, "at most 64 endpoints are allowed"))),
     })),
     founding: v.exactOptional(foundingSchema),
+    metadata: v.exactOptional(metadataSchema),
     allowUnmeasuredImage: v.exactOptional(v.boolean()),
   }) as v.GenericSchema<unknown, ConfigurationDocument>;
 }

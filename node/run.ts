@@ -256,7 +256,7 @@ class RunningNode {
 
   /** Measures the node before any port opens, and returns its state. */
   async #detect(): Promise<Detected> {
-    const { configuration, self, registers, paths, clock, log, unmeasured } = this.#deps;
+    const { configuration, self, registers, paths, clock, log, unmeasured, metadata } = this.#deps;
     const { trust, evidence } = configuration;
     await this.status.update({
       phase: "detecting",
@@ -265,6 +265,7 @@ class RunningNode {
       address: self.address,
       role: this.#roleOf(undefined),
       evidence: combinedName(evidence.kinds.map(({ name }) => name)),
+      ...present("metadata", metadata && { source: metadata.source, ...metadata.texts }),
       ...(unmeasured.length === 0 ? {} : { warnings: unmeasured.map(({ message }) => message) }),
     });
     for (const { check, message } of unmeasured) log.event("warn", "image-not-measured", { check, message });

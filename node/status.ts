@@ -87,6 +87,15 @@ export interface EndpointsStatus {
   readonly failure?: string;
 }
 
+/** What the node has from its machine's metadata. */
+export interface MetadataStatus {
+  readonly source: string;
+  readonly name?: string;
+  readonly address?: string;
+  readonly role?: string;
+  readonly endpoints?: string;
+}
+
 /** One founder in the status. */
 export interface FounderStatus {
   readonly name: string;
@@ -130,6 +139,8 @@ export interface NodeStatus {
   readonly warnings?: readonly string[];
   /** What a founder sees of the founding. */
   readonly founding?: FoundingStatus;
+  /** The source of the machine's metadata, and the values that the node has from there. Absent before version 3. */
+  readonly metadata?: MetadataStatus;
   /** What the names in `join.endpoints` have, while the node asks for a ticket. Absent before version 3. */
   readonly endpoints?: readonly EndpointsStatus[];
 }
@@ -188,6 +199,13 @@ const statusSchema: GenericSchema<unknown, NodeStatus> = v.strictObject({
   failures: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
   warnings: v.exactOptional(v.array(v.string())),
   founding: v.exactOptional(foundingSchema),
+  metadata: v.exactOptional(v.strictObject({
+    source: v.string(),
+    name: v.exactOptional(v.string()),
+    address: v.exactOptional(v.string()),
+    role: v.exactOptional(v.string()),
+    endpoints: v.exactOptional(v.string()),
+  })),
   endpoints: v.exactOptional(v.array(v.strictObject({
     source: v.string(),
     count: v.number(),

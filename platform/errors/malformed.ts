@@ -210,6 +210,11 @@ export const MALFORMED = {
     meaning: "The record of the node's certificates cannot be read.",
     remedy: "Remove the file that the error names. The next renewal writes it again.",
   },
+  "malformed/metadata": {
+    meaning:
+      "The machine's metadata, or what the node kept of it, does not have its form, or has a value that no node can have.",
+    remedy: "Correct the value that the error names at its source, or name it in the node's configuration instead.",
+  },
   "malformed/reset-marker": {
     meaning: "The marker of a started reset cannot be read.",
     remedy: "Remove the file that the error names, and run `bootstrapper reset` again.",

@@ -180,6 +180,11 @@ export const UNAVAILABLE = {
     meaning: "The node is being locked, and makes no evidence at this moment.",
     remedy: ASKS_AGAIN,
   },
+  "unavailable/metadata": {
+    meaning: "The machine's metadata cannot be reached, or does not have a value that the configuration takes from it.",
+    remedy:
+      "Wait for the metadata service or for cloud-init, or give the machine the value there. If it has none, name the value in the node's configuration.",
+  },
   "unavailable/name-resolution": {
     meaning: "A host's name cannot be resolved on the machine that calls it.",
     remedy:
