@@ -7,7 +7,6 @@ import type { Bytes } from "../platform/bytes.ts";
 import { randomBytes, sha256, utf8 } from "../platform/bytes.ts";
 import { contextTag, readDer, TAG } from "./der.ts";
 import {
-  derAlgorithm,
   derBits,
   derBoolean,
   derElement,
@@ -19,8 +18,9 @@ import {
   derTime,
   derUnsigned,
 } from "./der_writer.ts";
-import { EXTENSION, KEY_USAGES, type KeyUsage } from "./extensions.ts";
-import { type KeyPair, SIGN_ALGORITHMS } from "./keys.ts";
+import { EXTENSION, KEY_USAGES, type KeyUsage, subjectKeyIdentifier } from "./extensions.ts";
+import { ISSUER_ALGORITHMS, type IssuerKey } from "./issuer_key.ts";
+import type { KeyPair } from "./keys.ts";
 import type { NameAttribute } from "./name.ts";
 import { type Certificate, readCertificate } from "./x509.ts";
 
@@ -54,9 +54,9 @@ export interface UnsignedCertificate {
   sign(): Promise<Certificate>;
 }
 
-/** The signer of a certificate: a P-256 key pair, and its certificate unless the new certificate is self-signed. */
+/** The signer of a certificate: its key, and its certificate unless the new certificate is self-signed. */
 export interface Signer {
-  readonly keys: KeyPair;
+  readonly keys: IssuerKey;
   /** The signer's certificate. If absent, the new certificate is self-signed. */
   readonly certificate?: Certificate;
 }
@@ -75,8 +75,6 @@ const KEY_IDENTIFIER = contextTag(0, "primitive");
 /** The choices of a GeneralName (RFC 5280, 4.2.1.6). */
 const DNS_NAME = contextTag(2, "primitive");
 const IP_ADDRESS = contextTag(7, "primitive");
-/** ecdsa-with-SHA256 (RFC 5758, 3.2). */
-const ECDSA_SHA_256 = derAlgorithm("1.2.840.10045.4.3.2");
 
 /** Makes and signs a certificate with a random serial number of 16 octets. */
 export async function mintCertificate(template: CertificateTemplate, signer: Signer): Promise<Certificate> {
@@ -91,7 +89,7 @@ export async function prepareCertificate(template: CertificateTemplate, signer: 
   const tbs = derSequence(
     derElement(VERSION, derNumber(CERTIFICATE_VERSION_3)),
     derUnsigned(serialNumber),
-    ECDSA_SHA_256,
+    ISSUER_ALGORITHMS[signer.keys.type].identifier,
     signer.certificate?.subject.der ?? subject,
     derSequence(derTime(wholeSecond(template.notBefore)), derTime(notAfter)),
     subject,
@@ -112,11 +110,16 @@ export async function mintRequest(subject: readonly NameAttribute[], keys: KeyPa
   return await signedDer(info, keys);
 }
 
-/** `SEQUENCE { signed, ecdsa-with-SHA256, signature }` (RFC 5280, 4.1; RFC 2986, 4.2). */
-async function signedDer(signed: Bytes, { privateKey }: KeyPair): Promise<Bytes> {
-  const raw = new Uint8Array(await crypto.subtle.sign(SIGN_ALGORITHMS["p-256"], privateKey, signed));
-  const [r, s] = [raw.subarray(0, raw.length / 2), raw.subarray(raw.length / 2)];
-  return derSequence(signed, ECDSA_SHA_256, derBits(derSequence(derUnsigned(r), derUnsigned(s))));
+/** `SEQUENCE { signed, algorithm, signature }` (RFC 5280, 4.1; RFC 2986, 4.2). */
+async function signedDer(signed: Bytes, { type, privateKey }: IssuerKey): Promise<Bytes> {
+  const { identifier, parameters } = ISSUER_ALGORITHMS[type];
+  const raw = new Uint8Array(await crypto.subtle.sign(parameters, privateKey, signed));
+  return derSequence(signed, identifier, derBits(parameters.name === "ECDSA" ? derEcdsa(raw) : raw));
+}
+
+/** The form of ECDSA signatures in X.509 (RFC 3279, 2.2.3), of r ‖ s. */
+function derEcdsa(raw: Uint8Array): Bytes {
+  return derSequence(derUnsigned(raw.subarray(0, raw.length / 2)), derUnsigned(raw.subarray(raw.length / 2)));
 }
 
 async function extensionsOf(template: CertificateTemplate, signer: Signer): Promise<Bytes[]> {
@@ -134,7 +137,7 @@ async function extensionsOf(template: CertificateTemplate, signer: Signer): Prom
       extension(
         EXTENSION.authorityKeyIdentifier,
         false,
-        derSequence(derElement(KEY_IDENTIFIER, await keyIdentifier(signer.keys.spki))),
+        derSequence(derElement(KEY_IDENTIFIER, await issuerIdentifier(signer))),
       ),
     ]),
     ...(names.length === 0 ? [] : [extension(EXTENSION.subjectAltName, false, derSequence(...names))]),
@@ -158,6 +161,11 @@ async function keyIdentifier(spki: Uint8Array): Promise<Bytes> {
   const reader = readDer(spki, "SPKI").inside();
   reader.element();
   return (await sha256(reader.octetBits())).slice(0, KEY_IDENTIFIER_BYTES);
+}
+
+/** The identifier in the issuer's certificate: a CA of another maker may have made it by another method. */
+async function issuerIdentifier({ keys, certificate }: Signer): Promise<Bytes> {
+  return (certificate && subjectKeyIdentifier(certificate)) ?? await keyIdentifier(keys.spki);
 }
 
 function keyUsageBits(usages: readonly KeyUsage[]): Bytes {

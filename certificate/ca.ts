@@ -9,6 +9,7 @@ import { BootstrapError } from "../platform/errors.ts";
 import { addressBytes } from "../platform/ip_address.ts";
 import { mintCertificate, prepareCertificate, type UnsignedCertificate } from "./_mint.ts";
 import { EXT_KEY_USAGE } from "./extensions.ts";
+import type { IssuerKey } from "./issuer_key.ts";
 import { generateKeyPair, type KeyPair } from "./keys.ts";
 import { ATTRIBUTE, type NameAttribute } from "./name.ts";
 import { readPublicKey } from "./public_key.ts";
@@ -18,9 +19,9 @@ import type { Certificate } from "./x509.ts";
 export type { UnsignedCertificate } from "./_mint.ts";
 
 /** A cluster's CA with its key, in memory. */
-export interface CertificateAuthority {
-  /** P-256. */
-  readonly keys: KeyPair;
+export interface CertificateAuthority<K extends IssuerKey = IssuerKey> {
+  /** P-256 for a cluster that this project made. Clusters of kubeadm may have RSA or P-384. */
+  readonly keys: K;
   /** Self-signed. */
   readonly certificate: Certificate;
 }
@@ -50,7 +51,7 @@ const CLIENT_LIFETIME_MS = YEAR_MS;
  *
  * @param now The time of day.
  */
-export async function createCertificateAuthority(now: Date): Promise<CertificateAuthority> {
+export async function createCertificateAuthority(now: Date): Promise<CertificateAuthority<KeyPair>> {
   const keys = await generateKeyPair("p-256");
   const certificate = await mintCertificate({
     subject: [{ oid: ATTRIBUTE.commonName, value: "kubernetes" }],
@@ -66,11 +67,14 @@ export async function createCertificateAuthority(now: Date): Promise<Certificate
 }
 
 /**
- * Restores a CA from its staged certificate and key.
+ * Restores a CA from its certificate and its key.
  *
  * @throws {BootstrapError} `precondition/ca-key` if the key does not belong to the certificate.
  */
-export function joinCertificateAuthority(certificate: Certificate, keys: KeyPair): CertificateAuthority {
+export function joinCertificateAuthority<K extends IssuerKey>(
+  certificate: Certificate,
+  keys: K,
+): CertificateAuthority<K> {
   if (!equalBytes(certificate.spki, keys.spki)) {
     throw new BootstrapError("precondition/ca-key", "The key of the cluster's CA does not belong to its certificate");
   }

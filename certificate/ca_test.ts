@@ -10,7 +10,8 @@ import {
   prepareNodeCertificates,
 } from "./ca.ts";
 import { issueNodeCertificates } from "./testing/node_certificates.ts";
-import { generateKeyPair, privateKeyPem, readPrivateKeyPem, readSigningKeyPem } from "./keys.ts";
+import { readIssuerKeyPem } from "./issuer_key.ts";
+import { generateKeyPair, privateKeyPem, readPrivateKeyPem } from "./keys.ts";
 import { nameText } from "./name.ts";
 import { nodeSubject } from "./subjects.ts";
 import { basicConstraints, EXTENSION, extKeyUsage, keyUsage, subjectAltName } from "./extensions.ts";
@@ -202,9 +203,9 @@ Deno.test("prepareNodeCertificates() never outlives the CA, and refuses what is 
 
 Deno.test("a CA signs with a key that cannot be exported", async () => {
   const ca = await createCertificateAuthority(now);
-  const keys = await readSigningKeyPem(await privateKeyPem(ca.keys), "ca.key");
+  const keys = await readIssuerKeyPem(await privateKeyPem(ca.keys), "ca.key");
   assert.equal(keys.privateKey.extractable, false);
-  await assert.rejects(privateKeyPem(keys));
+  await assert.rejects(crypto.subtle.exportKey("pkcs8", keys.privateKey));
   const { client } = await issueNodeCertificates(
     joinCertificateAuthority(ca.certificate, keys),
     await nodeRequest(),
@@ -212,5 +213,5 @@ Deno.test("a CA signs with a key that cannot be exported", async () => {
   );
   await verifyCertificateSignature(client, ca.certificate.spki);
   const encrypted = await privateKeyPem(ca.keys, "correct horse battery");
-  await assertRefused(() => readSigningKeyPem(encrypted, "ca.key"), "malformed/pem");
+  await assertRefused(() => readIssuerKeyPem(encrypted, "ca.key"), "malformed/pem");
 });

@@ -67,6 +67,7 @@ export type Extended = Pick<Certificate, "extensions" | "profile">;
 
 const MAXIMUM_PATH_LENGTH = 255;
 const MAXIMUM_NAMES = 64;
+const MAXIMUM_IDENTIFIER_BYTES = 64;
 const DNS_TAG = contextTag(2, "primitive");
 const DIRECTORY_NAME_TAG = contextTag(4, "constructed");
 const IP_TAG = contextTag(7, "primitive");
@@ -122,6 +123,18 @@ export function subjectAltName(certificate: Extended): readonly AlternativeName[
     while (!reader.atEnd) names.push(readAlternativeName(reader, what, order));
     if (names.length === 0 || names.length > MAXIMUM_NAMES) throw derError(what, "its number of names is out of range");
     return names;
+  });
+}
+
+/** Reads the subject's key identifier, 1 to 64 octets. */
+export function subjectKeyIdentifier(certificate: Certificate): Bytes | undefined {
+  return readExtension(certificate, EXTENSION.subjectKeyIdentifier, (reader, what) => {
+    const identifier = copyOf(reader.octets());
+    reader.end();
+    if (identifier.length === 0 || identifier.length > MAXIMUM_IDENTIFIER_BYTES) {
+      throw derError(what, "its length is out of range");
+    }
+    return identifier;
   });
 }
 

@@ -1,5 +1,5 @@
 /**
- * Key pairs: Ed25519 for operators, P-256 for all keys that Kubernetes sees.
+ * Key pairs that this project makes: Ed25519 for operators, P-256 for all keys that Kubernetes sees.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export type KeyPairType = "ed25519" | "p-256";
 
 /**
  * A key pair. The private key is exportable, because every key is written to a file at some point, except one of
- * {@linkcode readSigningKeyPem} or {@linkcode ed25519KeyPair}.
+ * {@linkcode ed25519KeyPair}.
  */
 export interface KeyPair {
   readonly type: KeyPairType;
@@ -131,21 +131,6 @@ function readPlainKey(pem: string, what: string): Bytes {
   const [, traditional] = /^(RSA|EC|DSA) PRIVATE KEY$/.exec(label) ?? [];
   if (traditional !== undefined) throw typeRefusal(what, `a ${traditional} key in OpenSSL's own form`);
   return readPem(pem, "PRIVATE KEY", what);
-}
-
-/**
- * Reads a private key that signs and that nothing can export again. Throws like {@linkcode readPrivateKeyPem}.
- *
- * @param pem One block `PRIVATE KEY`.
- * @param what The name of the file, for errors.
- */
-export async function readSigningKeyPem(pem: string, what: string): Promise<KeyPair> {
-  const pkcs8 = readPem(pem, "PRIVATE KEY", what);
-  try {
-    return await readPrivateKey(pkcs8, what, false);
-  } finally {
-    pkcs8.fill(0);
-  }
 }
 
 async function readPrivateKey(pkcs8: Bytes, what: string, isExtractable = true): Promise<KeyPair> {

@@ -14,8 +14,22 @@ import { readPublicKey } from "./public_key.ts";
 export const PRIVATE_KEY_LABELS = ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"] as const;
 
 /** PKCS#8 (RFC 5958), SEC 1 (RFC 5915) and PKCS#1 (RFC 8017, A.1.2). kubeadm writes the last two. */
-const FORMS = { "PRIVATE KEY": "pkcs8", "EC PRIVATE KEY": "sec1", "RSA PRIVATE KEY": "pkcs1" } as const;
+export const PRIVATE_KEY_FORMS = {
+  "PRIVATE KEY": "pkcs8",
+  "EC PRIVATE KEY": "sec1",
+  "RSA PRIVATE KEY": "pkcs1",
+} as const;
 const PROBE_BYTES = 32;
+
+/**
+ * Returns the label of a private key that is not encrypted; `undefined` for another label.
+ *
+ * @throws {BootstrapError} `malformed/pem`.
+ */
+export function privateKeyLabel(pem: string, what: string): typeof PRIVATE_KEY_LABELS[number] | undefined {
+  const seen = pemLabel(pem, what);
+  return PRIVATE_KEY_LABELS.find((name) => name === seen);
+}
 
 /**
  * Reports whether a private key belongs to a public key, by verifying a signature.
@@ -28,12 +42,11 @@ const PROBE_BYTES = 32;
  */
 export function isPrivateKeyOf(pem: string, spki: Uint8Array, what: string): boolean {
   const { type } = readPublicKey(spki, what);
-  const seen = pemLabel(pem, what);
-  const label = PRIVATE_KEY_LABELS.find((name) => name === seen);
+  const label = privateKeyLabel(pem, what);
   if (label === undefined || type === "ed25519") throw unusable(what);
   const der = readPem(pem, label, what);
   try {
-    const key = createPrivateKey({ key: Buffer.from(der.buffer), format: "der", type: FORMS[label] });
+    const key = createPrivateKey({ key: Buffer.from(der.buffer), format: "der", type: PRIVATE_KEY_FORMS[label] });
     const publicKey = createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
     const probe = randomBytes(PROBE_BYTES);
     return verify("sha256", probe, publicKey, sign("sha256", probe, key));

@@ -8,6 +8,10 @@ import { abandon } from "./commands/abandon.ts";
 import { configCheck } from "./commands/config_check.ts";
 import { configNew } from "./commands/config_new.ts";
 import { configSchema } from "./commands/config_schema.ts";
+import { adoptCluster } from "./commands/adopt_cluster.ts";
+import { adoptFinish } from "./commands/adopt_finish.ts";
+import { adoptHere } from "./commands/adopt_here.ts";
+import { adoptNode } from "./commands/adopt_node.ts";
 import { device } from "./commands/device.ts";
 import { evidence } from "./commands/evidence.ts";
 import { init } from "./commands/init.ts";
@@ -63,6 +67,10 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   configNew,
   configCheck,
   configSchema,
+  adoptCluster,
+  adoptHere,
+  adoptNode,
+  adoptFinish,
   policyMake,
   policyExplain,
   policyRegisters,
@@ -80,6 +88,7 @@ export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze(
   "join-service": "issue tickets to joining nodes",
   network: "give a cluster's Pods a network",
   machine: "prepare a machine",
+  adopt: "give a cluster that kubeadm made records, signers and proven nodes",
   node: "manage the nodes of a cluster",
   token: "make tokens",
   "node founding": "sign that a cluster is an operator's, and let it show that",

@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import type { CertificateAuthority } from "../certificate/ca.ts";
+import type { KeyPair } from "../certificate/keys.ts";
 import { joinCertificateAuthority } from "../certificate/ca.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import { privateKeyPem, readPrivateKeyPem } from "../certificate/keys.ts";
@@ -32,7 +33,7 @@ export class StagedKeys {
    *
    * @throws {BootstrapError} `system/file`. No file is left behind then.
    */
-  async stage(ca: CertificateAuthority): Promise<void> {
+  async stage(ca: CertificateAuthority<KeyPair>): Promise<void> {
     await this.discard();
     try {
       await ensureFolder(this.#folder, 0o700);
@@ -51,7 +52,7 @@ export class StagedKeys {
    * @throws {BootstrapError} `precondition/staged-init` if it is of another cluster, `system/file` if a file is missing,
    *   `malformed/…` if one is torn.
    */
-  async read(clusterId: Uint8Array): Promise<CertificateAuthority> {
+  async read(clusterId: Uint8Array): Promise<CertificateAuthority<KeyPair>> {
     const text = async (name: keyof typeof FILES) =>
       fromUtf8(await readFile(this.#path(name), MAXIMUM_FILE_BYTES), this.#path(name));
     const certificate = readCertificate(readPem(await text("certificate"), "CERTIFICATE", "staged CA"), "staged CA");

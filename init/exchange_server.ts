@@ -10,6 +10,7 @@ import { checkFounding } from "../protocol/founding.ts";
 import { helloStatement, initA1, initA2 } from "../protocol/transcript.ts";
 import type { TrustPart } from "../protocol/transcript.ts";
 import type { CertificateAuthority } from "../certificate/ca.ts";
+import type { KeyPair } from "../certificate/keys.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import { verify } from "../protocol/signature.ts";
 import type { Bytes } from "../platform/bytes.ts";
@@ -74,7 +75,7 @@ export async function receiveHello(
  * The cluster that the node proposes: a new one with a fresh CA or, after the lock, the one that the node is locked to.
  */
 export interface ProposedCluster {
-  readonly ca: CertificateAuthority;
+  readonly ca: CertificateAuthority<KeyPair>;
   /** After the lock: what was authorised. Only the same operation by the same operator is accepted. */
   readonly recorded?: StagedInit;
   /** After the lock: the current step, for an operator who asks for another operation. */

@@ -42,6 +42,7 @@ import type { Clock } from "../platform/clock.ts";
 import { exists } from "../platform/files.ts";
 import { hostAndPort } from "../platform/host.ts";
 import type { CertificateAuthority } from "../certificate/ca.ts";
+import type { KeyPair } from "../certificate/keys.ts";
 import type { InitRequest } from "../proto/gen/bootstrapper.ts";
 import type { FoundedCluster } from "./init_server.ts";
 import { retryingSteps } from "./step_retries.ts";
@@ -55,7 +56,7 @@ const READY_DEADLINE_MS = 60 * 1000;
 /** A cluster that is to be made: an operator's request asks for it, or founders among equals do. */
 export interface ClusterPlan {
   /** The cluster's CA, made on this node. */
-  readonly ca: CertificateAuthority;
+  readonly ca: CertificateAuthority<KeyPair>;
   /** The cluster's name, its settings and its first policy. */
   readonly request: Pick<InitRequest, "clusterName" | "clusterDocument" | "policyDocument">;
 }

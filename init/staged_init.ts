@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import { joinCertificateAuthority } from "../certificate/ca.ts";
 import type { CertificateAuthority } from "../certificate/ca.ts";
+import type { KeyPair } from "../certificate/keys.ts";
 import { clusterIdOf } from "../certificate/cluster_id.ts";
 import { privateKeyPem, readPrivateKeyPem } from "../certificate/keys.ts";
 import { readPem, writePem } from "../certificate/pem.ts";
@@ -30,7 +31,7 @@ const FILES = Object.freeze({
 /** An authorised init. */
 export interface StagedInit {
   /** The cluster's CA, made on this node. */
-  readonly ca: CertificateAuthority;
+  readonly ca: CertificateAuthority<KeyPair>;
   /** The operator's request, exactly as it was signed. */
   readonly requestBytes: Uint8Array;
   /** The decoded request. */

@@ -27,6 +27,13 @@ export interface AdmissionRecord {
   readonly policyDigest?: string;
   /** When the evidence was verified, milliseconds since 1970. */
   readonly attestedMs?: number;
+  /**
+   * When an operator adopted the node with its cluster, milliseconds since 1970. Such a record holds the node's name and
+   * addresses, and its identity is none of a machine, until the machine has proven itself.
+   */
+  readonly adoptedMs?: number;
+  /** The identity of the machine that an adopted node is, as its operator says: it may take the name over. */
+  readonly successor?: string;
 }
 
 /** A certificate that is about to be signed for a node. */
@@ -115,6 +122,8 @@ const admissionSchema = v.object({
     registers: v.optional(v.record(v.string(), v.string())),
     policyDigest: v.optional(v.string()),
     attestedAt: v.optional(time),
+    adoptedAt: v.optional(time),
+    successor: v.optional(v.string()),
     removedAt: v.optional(time),
   }),
   status: v.optional(
@@ -134,7 +143,7 @@ const iso = (ms: number | undefined) => ms === undefined ? undefined : new Date(
 /** The spec of a NodeAdmission. */
 export function admissionSpec(record: AdmissionRecord, removedMs?: number): Record<string, unknown> {
   const { identity, nodeName, role, nodeKey, addresses, evidenceDigest } = record;
-  const { resetCount, registers, policyDigest, attestedMs } = record;
+  const { resetCount, registers, policyDigest, attestedMs, adoptedMs, successor } = record;
   return {
     ...{ identity, nodeName, role, nodeKey, addresses: [...addresses], evidenceDigest },
     ...present("resetCount", resetCount),
@@ -142,6 +151,8 @@ export function admissionSpec(record: AdmissionRecord, removedMs?: number): Reco
     ...present("image", imageOf(registers)),
     ...present("policyDigest", policyDigest),
     ...present("attestedAt", iso(attestedMs)),
+    ...present("adoptedAt", iso(adoptedMs)),
+    ...present("successor", successor),
     ...present("removedAt", iso(removedMs)),
   };
 }
@@ -176,7 +187,7 @@ export function readAdmission(value: unknown): StoredAdmission {
       details: { record: name, field },
     });
   }, ({ spec: { identity }, metadata: { name } }) => identity === name ? undefined : "spec.identity");
-  const { resetCount, registers, policyDigest, attestedAt, removedAt, ...rest } = spec;
+  const { resetCount, registers, policyDigest, attestedAt, adoptedAt, successor, removedAt, ...rest } = spec;
   return {
     ...metadata,
     record: {
@@ -185,6 +196,8 @@ export function readAdmission(value: unknown): StoredAdmission {
       ...present("registers", registers),
       ...present("policyDigest", policyDigest),
       ...present("attestedMs", attestedAt),
+      ...present("adoptedMs", adoptedAt),
+      ...present("successor", successor),
     },
     ...present("removedMs", removedAt),
     status: {

@@ -16,6 +16,20 @@ export function nameTaken(holder: string, asked: AdmissionRecord): BootstrapErro
   );
 }
 
+/** The error for the name of an adopted node, which only the machine that its operator names may take over. */
+export function nameOfAdopted({ nodeName, successor, role }: AdmissionRecord, asked: AdmissionRecord): BootstrapError {
+  const expected = `${role} ${successor === undefined ? "that its operator names" : `with the identity ${successor}`}`;
+  return new BootstrapError(
+    "conflict/node-name",
+    `The name ${nodeName} is of a node that was adopted with its cluster: it belongs to the ${expected}, and not to the ${asked.role} with the identity ${asked.identity}`,
+    {
+      next: "If this machine is that node, have an operator run " +
+        `\`bootstrapper adopt node ${nodeName} --identity ${asked.identity}\`; otherwise give it another name`,
+      details: { node: nodeName, expected, seen: asked.identity },
+    },
+  );
+}
+
 /** The error for an address that belongs to another identity. */
 export function addressTaken(found: AdmissionRecord, asked: AdmissionRecord, address: string): BootstrapError {
   return new BootstrapError(

@@ -18,7 +18,7 @@ export interface NameClaim {
 
 /**
  * Records which identity has a name: one ConfigMap for each name, so that the API server lets only one identity create
- * it. A claim never changes. It is created after the identity's record, and deleted before it.
+ * it. A claim changes only when the machine of an adopted node proves itself. It is created after the identity's record, and deleted before it.
  */
 export class NameClaims {
   readonly #configMaps: ConfigMaps;
@@ -42,6 +42,13 @@ export class NameClaims {
     const create = () => this.#configMaps.create(PREFIX + nodeName, { identity, nodeName });
     const stored = await unless("conflict/already-exists", create);
     return stored && { stored, identity };
+  }
+
+  /**
+   * Gives the name of exactly this claim to another identity. Throws `conflict/changed` if the name has another claim.
+   */
+  async handOver({ stored }: NameClaim, identity: string): Promise<void> {
+    await this.#configMaps.update(stored, { ...stored.data, identity });
   }
 
   /** Deletes exactly this claim. Throws `conflict/changed` if the name has another one. */

@@ -32,13 +32,14 @@ import {
   isRemoved,
   keepsChanging,
   malformedAdmission,
+  nameOfAdopted,
   nameTaken,
   nodeWithoutRecord,
   notAdmitted,
 } from "./_admission_refusals.ts";
 import { type ObjectApi } from "./_api_objects.ts";
 import { ConfigMaps } from "./_config_maps.ts";
-import { NameClaims } from "./_name_claims.ts";
+import { type NameClaim, NameClaims } from "./_name_claims.ts";
 import { unless, unlessChanged } from "./_unless.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "./cluster_rbac.ts";
 import { isIdentity, NodeAdmissions } from "./node_admissions.ts";
@@ -188,6 +189,34 @@ export class AdmissionRecords {
   }
 
   /**
+   * Records a node that was in the cluster before it had signers. Its identity is a placeholder, and `adoptedMs` is set.
+   * Throws like {@linkcode admit}, except `conflict/node-without-record`.
+   */
+  adopt(record: AskedAdmission): Promise<Admission> {
+    return this.#admit(record, { checkNoRecord: () => Promise.resolve() });
+  }
+
+  /**
+   * Says which machine an adopted node is: only that one may take its name over.
+   *
+   * @param name The Node's name.
+   * @param successor The machine's identity, 64 lower-case hexadecimal digits.
+   * @returns The node's role; `undefined` if no adopted node that is not attested has that name.
+   * @throws {BootstrapError} `unavailable/admission-changed`; and the errors of {@linkcode KubernetesApi}.
+   */
+  async nameSuccessor(name: string, successor: string): Promise<AdmissionRecord["role"] | undefined> {
+    if (!isIdentity(successor)) throw malformedAdmission("identity", "is not 64 characters of hexadecimal");
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const own = await this.#named(name);
+      if (own?.record.adoptedMs === undefined) return undefined;
+      if (own.record.successor === successor) return own.record.role;
+      const record = { ...own.record, successor };
+      if (await unlessChanged(() => this.#admissions.update(own, record)) !== undefined) return record.role;
+    }
+    throw keepsChanging({ node: name }, "Run the command again");
+  }
+
+  /**
    * Records certificates of an admission before they are signed: the newest of each usage, and the latest end of any.
    *
    * @param identity The admitted identity, 64 lower-case hexadecimal digits.
@@ -278,7 +307,10 @@ export class AdmissionRecords {
     const claimed = await this.#names.find(nodeName);
     const standing = how === "standing" ? await this.#standing(record, claimed?.identity) : undefined;
     if (claimed === undefined && typeof how !== "string") await how.checkNoRecord(record);
-    else if (claimed !== undefined && claimed.identity !== identity) throw nameTaken(claimed.identity, record);
+    else if (claimed !== undefined && claimed.identity !== identity) {
+      await this.#succeed(claimed, record);
+      return undefined;
+    }
     // A node that asks again nearly always has a record.
     const there = standing ?? (claimed === undefined ? undefined : await this.#admissions.find(identity));
     if (there !== undefined && there.removedMs === undefined && left(there.record, record).length > 0) {
@@ -323,6 +355,25 @@ export class AdmissionRecords {
     if (!wereListed && !await this.#addresses.areHeld(record)) return undefined;
     await this.#addresses.release(identity, given);
     return { ...present("before", claimed && !created ? stored.record : undefined), uid: stored.uid, written };
+  }
+
+  /**
+   * Lets the machine of an adopted node take its name over, if its operator has named it: the claim changes, and then
+   * nothing belongs to the placeholder any more.
+   *
+   * @throws {BootstrapError} `conflict/node-name` for every other machine, and for every other node.
+   */
+  async #succeed(claimed: NameClaim, asked: AdmissionRecord): Promise<void> {
+    const holder = await this.#admissions.find(claimed.identity);
+    if (holder?.record.adoptedMs === undefined) throw nameTaken(claimed.identity, asked);
+    if (holder.record.successor !== asked.identity || holder.record.role !== asked.role) {
+      throw nameOfAdopted(holder.record, asked);
+    }
+    const isHandedOver = await unlessChanged(async () => {
+      await this.#names.handOver(claimed, asked.identity);
+      return true;
+    });
+    if (isHandedOver) await unlessChanged(() => this.#admissions.remove(holder));
   }
 
   /** Returns the record of an identity that is admitted as it asks. */

@@ -81,6 +81,12 @@ const establishedSchema = v.object({
   ),
 });
 
+/** How {@linkcode applyClusterRbac} treats a cluster of another maker. */
+export interface RbacOptions {
+  /** Whether kubelets still get certificates by asking the cluster, as in one that is being adopted. Default: they do not. */
+  readonly keepsKubeletSigner?: boolean;
+}
+
 /**
  * Creates or updates the objects of {@linkcode clusterRbac}, deletes those of earlier versions, and returns when the API server serves their kinds. It may
  * be repeated.
@@ -90,10 +96,11 @@ const establishedSchema = v.object({
 export async function applyClusterRbac(
   api: Pick<KubernetesApi, "apply" | "get" | "remove">,
   wait: Wait,
+  { keepsKubeletSigner = false }: RbacOptions = {},
 ): Promise<void> {
   const manifests = clusterRbac();
   for (const manifest of manifests) await api.apply(pathOf(manifest), manifest);
-  for (const obsolete of OBSOLETE) await api.remove(pathOf(obsolete));
+  if (!keepsKubeletSigner) { for (const obsolete of OBSOLETE) await api.remove(pathOf(obsolete)); }
   for (const definition of manifests.filter(({ kind }) => kind === "CustomResourceDefinition")) {
     await pollUntil(async () => {
       const { status: { conditions } } = await api.get(pathOf(definition), establishedSchema);

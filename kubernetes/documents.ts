@@ -15,7 +15,8 @@ import type { ClusterSettings, EtcdPatience, KubeadmTimeouts, LeaderElection } f
 
 const KUBEADM_API = "kubeadm.k8s.io/v1beta4";
 const KUBELET_API = "kubelet.config.k8s.io/v1beta1";
-const API_SERVER_PORT = 6443;
+/** The port of every API server. */
+export const API_SERVER_PORT = 6443;
 const SERVING_PEM = nodeCertificatePath(KUBELET_FOLDER, "serving");
 
 /** containerd's CRI socket. */
@@ -41,6 +42,21 @@ export interface InitFacts {
   readonly node: NodeFacts;
 }
 
+/** An argument of a component, as kubeadm's documents have it. */
+export interface KubeadmArgument {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** A volume of a component, as kubeadm's documents have it. */
+export interface KubeadmVolume {
+  readonly name: string;
+  readonly hostPath: string;
+  readonly mountPath: string;
+  readonly readOnly: boolean;
+  readonly pathType: string;
+}
+
 const CA_CERTIFICATE = "/etc/kubernetes/pki/ca.crt";
 const CA_KEY = "/etc/kubernetes/pki/ca.key";
 
@@ -49,7 +65,7 @@ const CA_KEY = "/etc/kubernetes/pki/ca.key";
  * comes from an attested exchange. Its signers run only for files of their own, and those of kubelets get none. The
  * common pair, which kubeadm sets, must be empty then (`cmd/kube-controller-manager/app/certificates.go`, 1.36).
  */
-const SIGNERS = [
+export const KUBELET_SIGNERS: readonly KubeadmArgument[] = [
   { name: "cluster-signing-cert-file", value: "" },
   { name: "cluster-signing-key-file", value: "" },
   { name: "cluster-signing-kube-apiserver-client-cert-file", value: CA_CERTIFICATE },
@@ -60,13 +76,13 @@ const SIGNERS = [
  * The API server talks only to kubelets whose serving certificate is under the cluster's CA. Its authorizers are in a
  * file, which holds the cut list; with it, kubeadm leaves `authorization-mode` out (`phases/controlplane/manifests.go`).
  */
-const API_SERVER_ARGUMENTS = [
+export const API_SERVER_ARGUMENTS: readonly KubeadmArgument[] = [
   { name: "kubelet-certificate-authority", value: CA_CERTIFICATE },
   { name: "authorization-config", value: `${AUTHORIZATION_FOLDER}/${AUTHORIZATION_FILE}` },
 ];
 
 /** A folder and not the file, so that the API server sees a file that is renamed into it. */
-const API_SERVER_VOLUMES = [{
+export const API_SERVER_VOLUMES: readonly KubeadmVolume[] = [{
   name: "bootstrapper",
   hostPath: AUTHORIZATION_FOLDER,
   mountPath: AUTHORIZATION_FOLDER,
@@ -105,7 +121,7 @@ function documents(...values: readonly Mapping[]): string {
 }
 
 /** Where a control plane's own processes may reach its API server, if they reach no network. */
-const LOOPBACK = "127.0.0.1";
+export const LOOPBACK = "127.0.0.1";
 /** The API server of the same machine, over loopback, `host:port`. */
 export const LOOPBACK_API_ENDPOINT: string = hostAndPort(LOOPBACK, API_SERVER_PORT);
 
@@ -156,7 +172,7 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
         extraArgs: API_SERVER_ARGUMENTS,
         extraVolumes: API_SERVER_VOLUMES,
       },
-      controllerManager: { extraArgs: [...SIGNERS, ...election] },
+      controllerManager: { extraArgs: [...KUBELET_SIGNERS, ...election] },
       ...(election.length === 0 ? {} : { scheduler: { extraArgs: election } }),
       ...(settings.etcd === undefined ? {} : { etcd: { local: { extraArgs: etcdArguments(settings.etcd) } } }),
       dns: { disabled: !settings.coreDns },

@@ -7,6 +7,7 @@ import type { NodeRole } from "./node_role.ts";
 import * as v from "valibot";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
+import { listItems } from "./_api_objects.ts";
 import { ConfigMaps } from "./_config_maps.ts";
 import { NameClaims } from "./_name_claims.ts";
 import { type AdmissionRecord, AdmissionRecords, type ConfigMapApi, type ObjectApi } from "./admission_records.ts";
@@ -105,4 +106,15 @@ export async function findRecord(api: ObjectApi, nodeName: string): Promise<Reco
   if (claim === undefined) return undefined;
   const { identity } = claim;
   return { identity, ...present("record", (await new NodeAdmissions(api).find(identity))?.record) };
+}
+
+const nameSchema = v.object({ metadata: v.object({ name: v.string() }) });
+
+/** Returns the names of all Nodes that are not among the given ones. */
+export async function nodesWithoutRecord(
+  api: Pick<ObjectApi, "get">,
+  recorded: ReadonlySet<string>,
+): Promise<readonly string[]> {
+  const nodes = await listItems(api, "/api/v1/nodes", nameSchema);
+  return nodes.map(({ metadata }) => metadata.name).filter((name) => !recorded.has(name));
 }

@@ -23,7 +23,7 @@ const API_SERVER_PORT = 6443;
 const JOIN_SERVICE_PORT = 9444;
 const INIT_PORT = 9443;
 /** kubeadm reads `v1beta4`, and the time limits in it, since 1.31. */
-const OLDEST_MINOR = 31;
+export const OLDEST_MINOR = 31;
 
 /**
  * Reads the cluster document of a new cluster. What clusters that are there may have is refused here if it cannot work:

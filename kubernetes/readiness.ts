@@ -3,11 +3,14 @@
  *
  * @module
  */
+import * as v from "valibot";
 import { type CommandRunner, runOrThrow } from "../platform/command.ts";
 import { BootstrapError, hasCode, optionsOf } from "../platform/errors.ts";
+import { present } from "../platform/present.ts";
 import { pollUntil, type Wait } from "./_poll.ts";
 import { nodeSchema, type NotReady, notReadyOf } from "./_workloads.ts";
 import { type ApiCredentials, KubernetesApi } from "./api.ts";
+import { ForbiddenPatience } from "./forbidden_patience.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
 export type { Wait } from "./_poll.ts";
@@ -20,6 +23,7 @@ export const KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf";
 
 const FIRST_POLL_MS = 50;
 const LONGEST_POLL_MS = 1_000;
+const API_LOOK_MS = 5_000;
 const LOOK_AT_KUBELET = "Check the kubelet's log: journalctl -u kubelet";
 
 /** The awaited state: the Node exists, or it is Ready. */
@@ -154,4 +158,27 @@ async function credentialsOf(path: string): Promise<ApiCredentials | undefined> 
     if (!(error instanceof BootstrapError)) throw error;
     return undefined;
   }
+}
+
+/** An answer shows that the server knows the caller's rights: for a while after its start it knows those of nobody. */
+const ANY_OBJECT = "/api/v1/namespaces/kube-system/configmaps?limit=1";
+
+/**
+ * Waits until an API server answers its administrator at an address, with a certificate for that address.
+ *
+ * @throws {BootstrapError} `timeout/kubernetes-api`; errors of the API that are not retriable.
+ */
+export async function waitForApi(credentials: ApiCredentials, wait: Wait): Promise<void> {
+  const patience = new ForbiddenPatience(wait.clock);
+  using api = new KubernetesApi(credentials, { deadlineMs: API_LOOK_MS, patience, ...present("signal", wait.signal) });
+  await pollUntil(async () => {
+    await api.get(ANY_OBJECT, v.unknown());
+    return true;
+  }, {
+    ...wait,
+    firstMs: FIRST_POLL_MS,
+    longestMs: LONGEST_POLL_MS,
+    code: "timeout/kubernetes-api",
+    failure: `The API server did not answer at ${credentials.server}`,
+  });
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { joinCertificateAuthority } from "../certificate/ca.ts";
 import type { CertificateAuthority } from "../certificate/ca.ts";
-import { readSigningKeyPem } from "../certificate/keys.ts";
+import { readIssuerKeyPem } from "../certificate/issuer_key.ts";
 import { readPem } from "../certificate/pem.ts";
 import type { Certificate } from "../certificate/x509.ts";
 import { readCertificate } from "../certificate/x509.ts";
@@ -18,5 +18,5 @@ export async function readClusterCa({ kubernetes }: NodePaths): Promise<Certific
     return fromUtf8(await readFile(path, MAXIMUM_PEM_BYTES), path);
   };
   const certificate: Certificate = readCertificate(readPem(await read("ca.crt"), "CERTIFICATE", "ca.crt"), "ca.crt");
-  return joinCertificateAuthority(certificate, await readSigningKeyPem(await read("ca.key"), "ca.key"));
+  return joinCertificateAuthority(certificate, await readIssuerKeyPem(await read("ca.key"), "ca.key"));
 }

@@ -7,7 +7,7 @@ import type { NodeSelf } from "../protocol/node_self.ts";
 import { join } from "node:path";
 import type { ClusterTrust } from "../protocol/transcript.ts";
 import { joinCertificateAuthority } from "../certificate/ca.ts";
-import { readPrivateKeyPem } from "../certificate/keys.ts";
+import { readIssuerKeyPem } from "../certificate/issuer_key.ts";
 import { writePem } from "../certificate/pem.ts";
 import { admissionOf } from "../certificate/subjects.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
@@ -92,7 +92,7 @@ export function controlPlaneMaker(
       await installClusterKeys(pki, kit.keys, writePem("CERTIFICATE", ca.der));
       const admission = admissionOf(clientCertificate.subject.attributes, self.name);
       await installFirstAuthorization(paths.kubernetes, admission?.epoch ?? FIRST_EPOCH);
-      const keys = await readPrivateKeyPem(fromUtf8(kit.keys.caKey, "CA key"), "CA key");
+      const keys = await readIssuerKeyPem(fromUtf8(kit.keys.caKey, "CA key"), "CA key");
       const own = endpointText({ host: self.address, port: JOIN_SERVICE_PORT });
       await stageJoinService(installation, {
         ca: joinCertificateAuthority(ca, keys),

@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import type { CertificateAuthority } from "../certificate/ca.ts";
+import type { KeyPair } from "../certificate/keys.ts";
 import { createCertificateAuthority } from "../certificate/ca.ts";
 import { clusterIdOf, clusterIdText, readClusterId } from "../certificate/cluster_id.ts";
 import type { FounderEffects, OwnLock } from "../founding/ceremony_parts.ts";
@@ -49,7 +50,7 @@ export function founderEffects(parts: FounderEffectsParts): FounderEffects {
 
 class NodeEffects implements FounderEffects {
   readonly #parts: FounderEffectsParts;
-  #ca: CertificateAuthority | undefined;
+  #ca: CertificateAuthority<KeyPair> | undefined;
   #draft: Journal | undefined;
 
   constructor(parts: FounderEffectsParts) {
@@ -144,7 +145,7 @@ class NodeEffects implements FounderEffects {
     return await readMembership(this.#parts.contender.deps.paths.state) !== undefined;
   }
 
-  async #caOf(clusterId: string): Promise<CertificateAuthority> {
+  async #caOf(clusterId: string): Promise<CertificateAuthority<KeyPair>> {
     const bytes = readClusterId(clusterId, "cluster ID");
     if (this.#ca !== undefined) return this.#ca;
     return this.#ca = await this.#parts.staged.read(bytes);

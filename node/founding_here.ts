@@ -5,14 +5,12 @@
  */
 import type { FoundClusterDependencies } from "../init/found_cluster.ts";
 import { readNodeCertificate } from "../kubernetes/kubelet_credentials.ts";
-import type { EvidenceIssuer } from "../attestation/evidence.ts";
-import { NO_IDENTITY } from "../attestation/evidence.ts";
-import { identityOfKey, readOrCreateIdentityKey } from "../protocol/node_keys.ts";
 import { errorFields } from "../platform/log.ts";
 import type { Founding } from "../proto/gen/bootstrapper.ts";
 import { recordFounder } from "./founder.ts";
 import { hasJoinService, installJoinService, JOIN_SERVICE_PORT, stageJoinService } from "./join_service_install.ts";
 import { systemdKubelet } from "./kubelet.ts";
+import { machineIdentity } from "./machine_identity.ts";
 import { recordIssuedCertificates } from "./renewal_record.ts";
 import type { Contender } from "./run_dependencies.ts";
 import { statusRefusal } from "./status.ts";
@@ -55,7 +53,7 @@ export function foundingHere(
     kubeadm,
     clock,
     random: Math.random,
-    identity: () => identityOf(issuer, paths.state),
+    identity: () => machineIdentity(issuer, paths.state),
     enableKubelet: () => kubelet.enable(),
     joinServicePort: JOIN_SERVICE_PORT,
     onWaiting: (wait) => {
@@ -87,10 +85,4 @@ export function foundingHere(
       });
     },
   };
-}
-
-/** The identity by which a join service will know this machine. */
-async function identityOf(issuer: EvidenceIssuer, stateFolder: string): Promise<string> {
-  if (issuer.identityIsKey !== true) return await issuer.ownIdentity(NO_IDENTITY);
-  return await issuer.ownIdentity(await identityOfKey((await readOrCreateIdentityKey(stateFolder)).spki));
 }

@@ -12,6 +12,8 @@ import { sourceText } from "../platform/endpoint_source.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import type { FollowedEndpoints } from "../platform/follow_endpoints.ts";
 import { present } from "../platform/present.ts";
+import type { StayingParts } from "./adopted_worker.ts";
+import { isAdopted, stayingParts } from "./adopted_worker.ts";
 import { controlPlaneMaker } from "./control_plane_maker.ts";
 import type { JoinGate } from "./join_gate.ts";
 import { kubeletVersion, systemdKubelet } from "./kubelet.ts";
@@ -65,7 +67,13 @@ async function joinThroughGate(contender: Contender, gate: JoinGate): Promise<"j
 async function dependencies(contender: Contender): Promise<JoinClientDependencies> {
   const { deps, lock, issuer, journals, kubeadm, checks } = contender;
   const { configuration: { trust, join }, self, paths, commands, clock, log } = deps;
+  const usual: StayingParts = {
+    kubeadm,
+    localChecks: () => failedChecks(checks),
+    kubelet: systemdKubelet({ self, paths, kubeadm, commands, clock }),
+  };
   return {
+    ...await isAdopted(paths.state) ? stayingParts(deps, usual) : usual,
     trust,
     self,
     endpoints: join.endpoints,
@@ -76,9 +84,6 @@ async function dependencies(contender: Contender): Promise<JoinClientDependencie
     log,
     runFolder: paths.run,
     stateFolder: paths.state,
-    kubeadm,
-    localChecks: () => failedChecks(checks),
-    kubelet: systemdKubelet({ self, paths, kubeadm, commands, clock }),
     kubeletVersion: await kubeletVersion(commands),
     ...present("founders", deps.founders),
     ...present("token", deps.foundingToken),

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import type { CertificateAuthority } from "../certificate/ca.ts";
 import { joinCertificateAuthority } from "../certificate/ca.ts";
-import { readSigningKeyPem } from "../certificate/keys.ts";
+import { readIssuerKeyPem } from "../certificate/issuer_key.ts";
 import { readCertificate } from "../certificate/x509.ts";
 import { CREDENTIAL_KEY_FILES, MAXIMUM_KEY_PEM_BYTES } from "../kubernetes/cluster_keys.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
@@ -27,7 +27,7 @@ export async function openSigningCa(
   const path = join(credentialsFolder, CREDENTIAL_KEY_FILES.caKey);
   const pem = await readFile(path, MAXIMUM_KEY_PEM_BYTES);
   try {
-    const keys = await readSigningKeyPem(fromUtf8(pem, path), path);
+    const keys = await readIssuerKeyPem(fromUtf8(pem, path), path);
     return joinCertificateAuthority(readCertificate(caCertificate, "CA certificate"), keys);
   } finally {
     pem.fill(0);

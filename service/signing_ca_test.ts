@@ -37,7 +37,7 @@ Deno.test("openSigningCa() refuses another CA's key, a key of another type, and 
   const other = await privateKeyPem(await generateKeyPair("p-256"));
   const cases = [
     [other, "precondition/ca-key"],
-    [await privateKeyPem(await generateKeyPair("ed25519")), "precondition/ca-key"],
+    [await privateKeyPem(await generateKeyPair("ed25519")), "refused/key-type"],
     [await privateKeyPem(ca.keys, "a passphrase of some length"), "malformed/pem"],
     ["", "malformed/pem"],
   ] as const;

@@ -7,11 +7,13 @@ import { clusterIdText, readClusterId } from "../../certificate/cluster_id.ts";
 import { NO_IDENTITY } from "../../attestation/evidence.ts";
 import type { ClusterRecord } from "../../operator/cluster_records.ts";
 import { holdRecord } from "../../operator/cluster_records.ts";
+import type { Bytes } from "../../platform/bytes.ts";
 import { hex, randomBytes } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { readFile } from "../../platform/files.ts";
 import { createFounding } from "../../protocol/founding.ts";
 import { foundingFileText, MAXIMUM_FOUNDING_FILE_BYTES, readFoundingFile } from "../../protocol/founding_file.ts";
+import type { Founding } from "../../proto/gen/bootstrapper.ts";
 import { addFounding, hasServiceState } from "../../service/service_state.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import { readOperatorKeyFile } from "../operator_key_file.ts";
@@ -37,8 +39,26 @@ export interface FoundingSignOptions {
  *   `malformed/cluster-id`; the errors of the operator's key.
  */
 export async function foundingSign(options: FoundingSignOptions, context: CliContext): Promise<void> {
-  const { clusterName, keyFile, passphraseFile, recordsFolder } = options;
   const clusterId = readClusterId(options.clusterId, "--cluster-id");
+  context.print(foundingFileText(await foundStanding({ ...options, clusterId }, context)));
+}
+
+/** A cluster that stands already, and the operator that founds it. */
+export interface StandingCluster extends Omit<FoundingSignOptions, "clusterId"> {
+  /** 32 bytes. */
+  readonly clusterId: Bytes;
+}
+
+/**
+ * Signs the founding of a cluster that stands already, after it is on the operator's record.
+ *
+ * @throws {BootstrapError} `precondition/cluster-exists` if the records have another cluster of that name; the errors of
+ *   the operator's key.
+ */
+export async function foundStanding(
+  { clusterName, clusterId, keyFile, passphraseFile, recordsFolder }: StandingCluster,
+  context: CliContext,
+): Promise<Founding> {
   using held = await holdRecord(recordsFolder, clusterName);
   const { current } = held;
   // Nodes that are offered two clusters of one name join neither.
@@ -55,7 +75,7 @@ export async function foundingSign(options: FoundingSignOptions, context: CliCon
   const operator = await readOperatorKeyFile(keyFile, passphraseFile, context.terminal);
   // On disk before anything is signed: a second cluster of the name must be refused whatever becomes of this process.
   if (current === undefined) await held.write(recordOf(clusterName, clusterId, operator.spki, context.clock.now()));
-  context.print(foundingFileText(await createFounding(operator, clusterId, clusterName)));
+  return await createFounding(operator, clusterId, clusterName);
 }
 
 /** The record of a cluster that this operator did not initialise. Nothing else is known of it. */

@@ -32,8 +32,11 @@ export interface NodesOptions {
 export interface ShownNode {
   readonly nodeName: string;
   readonly role: AdmissionRecord["role"];
-  /** `Pending` before its first certificate, `Expired` after the last one. */
-  readonly state: "Pending" | "Admitted" | "Expired" | "Removed";
+  /**
+   * `Pending` before its first certificate, `Expired` after the last one. `Adopted`: the node was there before the cluster
+   * had signers, and nothing is proven of its machine; the identity is none of a machine.
+   */
+  readonly state: "Pending" | "Admitted" | "Expired" | "Removed" | "Adopted";
   readonly identity: string;
   readonly attestedAt: string | null;
   readonly until: string | null;
@@ -65,9 +68,16 @@ export function hasRegister({ registers = {} }: AdmissionRecord, { name, value }
 
 /** A node, as the command shows it at a time. */
 export function shownNode({ record, removedMs, status }: StoredAdmission, nowMs: number): ShownNode {
-  const { nodeName, role, identity, attestedMs, policyDigest, addresses, registers = {} } = record;
+  const { nodeName, role, identity, attestedMs, adoptedMs, policyDigest, addresses, registers = {} } = record;
   const { untilMs, epoch } = status;
-  const state = untilMs === undefined ? "Pending" : nowMs < untilMs ? "Admitted" : "Expired";
+  const isEnded = untilMs !== undefined && nowMs >= untilMs;
+  const state = adoptedMs !== undefined
+    ? "Adopted"
+    : untilMs === undefined
+    ? "Pending"
+    : isEnded
+    ? "Expired"
+    : "Admitted";
   return {
     ...{ nodeName, role, identity, addresses, registers },
     state: removedMs === undefined ? state : "Removed",

@@ -14,6 +14,11 @@ const OTHER_MACHINE =
 
 /** Bytes that do not have their form. */
 export const MALFORMED = {
+  "malformed/adoption": {
+    meaning: "The ConfigMap of the cluster's adoption has another form than the program writes.",
+    remedy: "Run `bootstrapper adopt cluster` again; if that does not help, delete the ConfigMap " +
+      "bootstrapper-system/adoption first.",
+  },
   "malformed/admission-record": {
     meaning: "An admission record, or the data for one, has a field of the wrong form.",
     remedy: "Check the object that the error names. If it was edited by hand, remove the node and let it join again.",
@@ -131,6 +136,10 @@ export const MALFORMED = {
   "malformed/kubeconfig": {
     meaning: "A kubeconfig lacks a field that is needed, or has one of the wrong form.",
     remedy: "Use the kubeconfig that `bootstrapper init` wrote, or another with embedded certificates.",
+  },
+  "malformed/kubelet-configuration": {
+    meaning: "The kubelet's configuration on this machine is not a KubeletConfiguration.",
+    remedy: "Restore /var/lib/kubelet/config.yaml: `kubeadm upgrade node phase kubelet-config` writes it.",
   },
   "malformed/kubelet-version": {
     meaning: "The kubelet prints a version that cannot be read.",

@@ -10,6 +10,15 @@ const FRESH_MACHINE = "Use a fresh machine.";
 
 /** A state that does not allow the operation. */
 export const PRECONDITION = {
+  "precondition/adoption": {
+    meaning: "The cluster, or this machine in it, cannot be adopted as it is. The failed checks say why.",
+    remedy: "Change what the checks name, and run the command again: nothing was changed.",
+  },
+  "precondition/adoption-unfinished": {
+    meaning:
+      "Nodes of the adopted cluster have not proven themselves yet, so kubelets still need the cluster's signer.",
+    remedy: "Let each of the named nodes prove itself, or remove it with `bootstrapper node remove`.",
+  },
   "precondition/ca-key": {
     meaning: "The key of the cluster's CA is missing, or does not belong to its certificate.",
     remedy: "Compare the files below /etc/kubernetes/pki with those of another control plane.",

@@ -4,7 +4,7 @@
  * @module
  */
 import { type CertificateAuthority, createCertificateAuthority } from "../../certificate/ca.ts";
-import { generateKeyPair, privateKeyPem } from "../../certificate/keys.ts";
+import { generateKeyPair, type KeyPair, privateKeyPem } from "../../certificate/keys.ts";
 import { writePem } from "../../certificate/pem.ts";
 import { utf8 } from "../../platform/bytes.ts";
 import type { ControlPlaneKit } from "../control_plane_kit.ts";
@@ -12,8 +12,8 @@ import type { SealingKeyPair } from "../node_keys.ts";
 
 /** Makes the kit of a new cluster, with a given CA or a new one. */
 export async function newKit(
-  given?: CertificateAuthority,
-): Promise<{ ca: CertificateAuthority; kit: ControlPlaneKit }> {
+  given?: CertificateAuthority<KeyPair>,
+): Promise<{ ca: CertificateAuthority<KeyPair>; kit: ControlPlaneKit }> {
   const now = new Date();
   const ca = given ?? await createCertificateAuthority(now);
   const [frontProxy, etcd] = [await createCertificateAuthority(now), await createCertificateAuthority(now)];

@@ -133,7 +133,7 @@ export interface TestClusterOptions {
   readonly operator?: KeyPair;
   readonly clusterName?: string;
   /** Default: a new one. */
-  readonly ca?: CertificateAuthority;
+  readonly ca?: CertificateAuthority<KeyPair>;
   /** Default: believes everything (`none`). */
   readonly verifier?: EvidenceVerifier;
   /** Parts of the service. */
@@ -156,7 +156,7 @@ export class TestCluster implements AsyncDisposable {
 
   private constructor(
     readonly operator: KeyPair,
-    readonly ca: CertificateAuthority,
+    readonly ca: CertificateAuthority<KeyPair>,
     readonly clusterId: Bytes,
     readonly clusterName: string,
   ) {}

@@ -203,7 +203,7 @@ export function honestly(issuer: Pick<EvidenceIssuer, "issue" | "activate" | "is
 }
 
 /** The CA that a hostile node made, and A1 of its exchange. */
-export interface HostileAuthority extends CertificateAuthority {
+export interface HostileAuthority extends CertificateAuthority<KeyPair> {
   readonly a1: Bytes;
 }
 

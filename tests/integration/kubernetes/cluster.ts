@@ -2,8 +2,9 @@ import { join } from "node:path";
 import type { CertificateAuthority } from "../../../certificate/ca.ts";
 import { joinCertificateAuthority } from "../../../certificate/ca.ts";
 import { issueNodeCertificates } from "../../../certificate/testing/node_certificates.ts";
-import type { KeyPair } from "../../../certificate/keys.ts";
-import { generateKeyPair, privateKeyPem, readSigningKeyPem } from "../../../certificate/keys.ts";
+import type { IssuerKey } from "../../../certificate/issuer_key.ts";
+import { readIssuerKeyPem } from "../../../certificate/issuer_key.ts";
+import { generateKeyPair, type KeyPair, privateKeyPem } from "../../../certificate/keys.ts";
 import { readPem, writePem } from "../../../certificate/pem.ts";
 import type { Certificate } from "../../../certificate/x509.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
@@ -91,8 +92,8 @@ export class TestCa {
   }
 
   /** The CA's key, as a join service has it. */
-  async keys(): Promise<KeyPair> {
-    return await readSigningKeyPem(await this.#read("ca.key"), "ca.key");
+  async keys(): Promise<IssuerKey> {
+    return await readIssuerKeyPem(await this.#read("ca.key"), "ca.key");
   }
 
   /** The CA in the form in which the program uses it. */

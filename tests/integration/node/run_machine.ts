@@ -258,8 +258,8 @@ async function putProgram(toolbox: string, name: string, script: string): Promis
   await Deno.chmod(join(toolbox, name), 0o755);
 }
 
-/** Deno needs the location of its cache, and a service gets no environment except `PATH`. */
-async function writeUnit(node: WorldNode, name: string, argv: readonly string[]): Promise<void> {
+/** Writes a unit for the stand-in of systemctl. Deno needs the location of its cache, and a service gets no environment except `PATH`. */
+export async function writeUnit(node: WorldNode, name: string, argv: readonly string[]): Promise<void> {
   const environment = ["HOME", "DENO_DIR"].flatMap((variable) => {
     const value = Deno.env.get(variable);
     return value === undefined ? [] : [`export ${variable}='${value}'`];
