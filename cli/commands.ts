@@ -88,7 +88,7 @@ export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze(
   "join-service": "issue tickets to joining nodes",
   network: "give a cluster's Pods a network",
   machine: "prepare a machine",
-  adopt: "give a cluster that kubeadm made records, signers and proven nodes",
+  adopt: "take over a cluster of kubeadm",
   node: "manage the nodes of a cluster",
   token: "make tokens",
   "node founding": "sign that a cluster is an operator's, and let it show that",

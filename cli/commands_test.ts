@@ -82,14 +82,15 @@ Deno.test("every command has a name of one to three words, a group, and a family
   }
 });
 
-Deno.test("no command keeps ffi or import, three may start programs, and only the process with the devices keeps all permissions", () => {
+Deno.test("no command keeps ffi or import, five may start programs, and only the process with the devices keeps all permissions", () => {
   for (const { name, keeps } of COMMANDS) {
     assert.equal(keeps === "all", name === "device", name);
     if (keeps === "all") continue;
     const names: readonly string[] = keeps;
     assert.ok(!names.includes("ffi") && !names.includes("import"), name);
     assert.deepEqual(names, PERMISSIONS.filter((permission) => names.includes(permission)), "sorted, none twice");
-    assert.equal(names.includes("run"), ["run", "reset", "control-plane renew"].includes(name), name);
+    const starters = ["run", "reset", "control-plane renew", "adopt here", "adopt finish"];
+    assert.equal(names.includes("run"), starters.includes(name), name);
   }
   assert.deepEqual(COMMANDS.filter(({ isHidden }) => isHidden).map(({ name }) => name), ["init-front", "device"]);
 });

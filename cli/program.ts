@@ -80,7 +80,8 @@ function createProgram(context: CliContext, commands: readonly AnyCommand[]): Co
       getOutHasColors: () => false,
     })
     .configureHelp({ optionDescription: ({ description }) => description, subcommandTerm, subcommandDescription })
-    .usage("<command> [options]")
+    // A description of its own would cost the screen two lines.
+    .usage("<command> [options]\nTurns fresh VMs into attested members of a Kubernetes cluster.")
     .addHelpText("after", EXIT_CODES)
     .helpCommand(false);
   for (const group of HELP_GROUPS) {

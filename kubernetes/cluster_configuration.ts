@@ -9,13 +9,41 @@ import { stringify } from "yaml";
 import { BootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import { readYaml } from "../platform/yaml.ts";
+import type { KubeadmArgument } from "./documents.ts";
 import { API_SERVER_ARGUMENTS, API_SERVER_VOLUMES, KUBELET_SIGNERS, LOOPBACK } from "./documents.ts";
 
-/** An argument of a control plane's component. */
+/** Keys that are only kept. */
+export interface Kept {
+  /** Whatever kubeadm or an administrator wrote. */
+  readonly [key: string]: unknown;
+}
+
+/** A component of the control plane. */
+export interface ComponentConfiguration extends Kept {
+  readonly extraArgs: readonly KubeadmArgument[];
+}
+
+/** kubeadm's ClusterConfiguration, with the keys that are read of it. An empty text stands for a key that is not there. */
+export interface ClusterConfiguration extends Kept {
+  readonly apiVersion: string;
+  readonly kubernetesVersion: string;
+  readonly controlPlaneEndpoint: string;
+  readonly certificatesDir: string;
+  readonly networking: Kept & { readonly podSubnet: string; readonly serviceSubnet: string };
+  readonly etcd: Kept & { readonly external?: unknown };
+  readonly apiServer: ComponentConfiguration & {
+    readonly certSANs: readonly string[];
+    readonly extraVolumes: readonly (Kept & { readonly name: string })[];
+  };
+  readonly controllerManager: ComponentConfiguration;
+  readonly dns: Kept & { readonly disabled?: boolean };
+  readonly proxy: Kept & { readonly disabled?: boolean };
+}
+
 const argument = v.object({ name: v.string(), value: v.string() });
 const component = v.looseObject({ extraArgs: v.optional(v.array(argument), []) });
 
-const schema = v.looseObject({
+const schema: v.GenericSchema<unknown, ClusterConfiguration> = v.looseObject({
   apiVersion: v.string(),
   kind: v.literal("ClusterConfiguration"),
   kubernetesVersion: v.string(),
@@ -25,7 +53,7 @@ const schema = v.looseObject({
     v.looseObject({ podSubnet: v.optional(v.string(), ""), serviceSubnet: v.optional(v.string(), "") }),
     {},
   ),
-  etcd: v.optional(v.looseObject({ external: v.optional(v.unknown()) }), {}),
+  etcd: v.optional(v.looseObject({ external: v.exactOptional(v.unknown()) }), {}),
   apiServer: v.optional(
     v.looseObject({
       ...component.entries,
@@ -35,12 +63,9 @@ const schema = v.looseObject({
     {},
   ),
   controllerManager: v.optional(component, {}),
-  dns: v.optional(v.looseObject({ disabled: v.optional(v.boolean(), false) }), {}),
-  proxy: v.optional(v.looseObject({ disabled: v.optional(v.boolean(), false) }), {}),
+  dns: v.optional(v.looseObject({ disabled: v.exactOptional(v.boolean()) }), {}),
+  proxy: v.optional(v.looseObject({ disabled: v.exactOptional(v.boolean()) }), {}),
 });
-
-/** kubeadm's ClusterConfiguration, with the keys that are read of it. */
-export type ClusterConfiguration = v.InferOutput<typeof schema>;
 
 /** The version of kubeadm's documents that is read and written. */
 export const KUBEADM_API_VERSION = "kubeadm.k8s.io/v1beta4";
@@ -72,8 +97,8 @@ export function clusterDocumentOf(configuration: ClusterConfiguration): string {
     ...present("controlPlaneEndpoint", text(controlPlaneEndpoint)),
     ...present("podSubnet", text(networking.podSubnet)),
     ...present("serviceSubnet", text(networking.serviceSubnet)),
-    kubeProxy: !proxy.disabled,
-    coreDns: !dns.disabled,
+    kubeProxy: proxy.disabled !== true,
+    coreDns: dns.disabled !== true,
   });
 }
 
@@ -117,9 +142,7 @@ export function clusterConfigurationText(configuration: ClusterConfiguration): s
   return stringify(withoutEmpty(configuration));
 }
 
-type Argument = v.InferOutput<typeof argument>;
-
-function replaced(before: readonly Argument[], added: readonly Argument[]): Argument[] {
+function replaced(before: readonly KubeadmArgument[], added: readonly KubeadmArgument[]): KubeadmArgument[] {
   const names = added.map(({ name }) => name);
   return [...before.filter(({ name }) => !names.includes(name)), ...added.map((one) => ({ ...one }))];
 }

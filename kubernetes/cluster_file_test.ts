@@ -144,6 +144,34 @@ const MISTAKES: readonly (readonly [lines: string, line: number, said: RegExp])[
   ["kind: JoinConfiguration\ndiscovery: {}", 5, /discovery: this cannot be set/],
   ["kind: JoinConfiguration\ncontrolPlane: {}", 5, /the policy decides/],
   [
+    "kind: ClusterConfiguration\napiServer: {extraArgs: [{name: authorization_config, value: /x}]}",
+    5,
+    /--authorization-config cannot be set/,
+  ],
+  ["kind: ClusterConfiguration\napiServer: {extraArgs: [{name: v=2 --x, value: a}]}", 5, /an argument's name has/],
+  [
+    "kind: ClusterConfiguration\napiServer: {extraArgs: [{name: disable-admission-plugins, value: NodeRestriction}]}",
+    5,
+    /cannot be set/,
+  ],
+  [
+    "kind: ClusterConfiguration\napiServer: {extraArgs: [{name: enable-admission-plugins, value: X}]}",
+    5,
+    /must have NodeRestriction/,
+  ],
+  ["kind: ClusterConfiguration\napiServer: {certSANs: api.example.org}", 5, /apiServer\.certSANs: it must be a list/],
+  ["kind: ClusterConfiguration\napiServer: []", 5, /apiServer: it must be a mapping/],
+  [
+    "kind: ClusterConfiguration\napiServer: {extraVolumes: [{name: a, hostPath: /etc/kubernetes/./bootstrapper, mountPath: /a}]}",
+    5,
+    /the bootstrapper's own volume/,
+  ],
+  [
+    "kind: InitConfiguration\nnodeRegistration: {kubeletExtraArgs: [{name: v, value: 2 --node-ip=192.0.2.9}]}",
+    5,
+    /must have no blanks/,
+  ],
+  [
     "kind: ResetConfiguration",
     4,
     /kind: it must be one of ClusterConfiguration, .*current value is "ResetConfiguration"/,

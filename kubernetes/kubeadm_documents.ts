@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { normalize } from "node:path/posix";
 import * as v from "valibot";
 import type { Problem } from "../platform/document.ts";
 import { keyPath, readDocument } from "../platform/document.ts";
@@ -49,6 +50,7 @@ const KEYS: Readonly<Partial<Record<KubeadmKind, readonly string[]>>> = {
   ],
 };
 
+const ARGUMENT = /^[a-z][a-z0-9-]*$/;
 const NODE = "the node's name and addresses are in its own configuration";
 const CERTIFICATES = "each certificate comes from an attested exchange, and lies where the bootstrapper writes it";
 const CA = "the cluster's CA is the bootstrapper's, in /etc/kubernetes/pki";
@@ -119,7 +121,8 @@ const OWNED_ARGUMENTS: Readonly<Partial<Record<KubeadmKind, Readonly<Record<stri
       ...["kubelet-certificate-authority", "kubelet-client-*", "authorization-*", "client-ca-file", "tls-cert-file"],
       ...["tls-private-key-file", "service-account-key-file", "service-account-signing-key-file", "etcd-servers"],
       ...["etcd-cafile", "etcd-certfile", "etcd-keyfile", "proxy-client-*", "requestheader-*", "secure-port"],
-      ...["advertise-address", "anonymous-auth", "enable-bootstrap-token-auth"],
+      ...["advertise-address", "anonymous-auth", "enable-bootstrap-token-auth", "bind-address"],
+      ...["authentication-config", "disable-admission-plugins"],
     ],
     "controllerManager.extraArgs": [
       ...["cluster-signing-*", "root-ca-file", "client-ca-file", "service-account-private-key-file", "kubeconfig"],
@@ -177,6 +180,8 @@ function problemsOf(document: v.InferOutput<typeof anyDocument>): readonly Probl
     ...Object.entries(OWNED[kind]).flatMap(([key, reason]) => owned(fields, key.split("."), reason)),
     ...Object.entries(OWNED_ARGUMENTS[kind] ?? {}).flatMap(([key, names]) => argumentProblems(fields, key, names)),
     ...volumeProblems(kind, fields),
+    ...admissionProblems(kind, fields),
+    ...formProblems(kind, fields),
     ...ignoredProblems(fields),
   ];
 }
@@ -207,7 +212,15 @@ function argumentProblems(fields: Mapping, key: string, names: readonly string[]
     if (!isMapping(entry) || typeof name !== "string" || typeof entry.value !== "string") {
       return [{ path: at, text: `${keyPath(at)}: it must have a name and a value, both texts` }];
     }
-    const plain = name.replace(/^-+/, "");
+    // Kubernetes' programs read "_" as "-".
+    const plain = name.replace(/^-+/, "").replaceAll("_", "-");
+    if (!ARGUMENT.test(plain)) {
+      return [{ path: at, text: `${keyPath(at)}: an argument's name has lower-case letters, digits and "-"` }];
+    }
+    if (path[0] === "nodeRegistration" && /[\s"'\\$]/.test(entry.value)) {
+      // kubeadm writes the kubelet's arguments into one variable, which systemd splits.
+      return [{ path: at, text: `${keyPath(at)}: the value of --${plain} must have no blanks, quotes, "$" or "\\"` }];
+    }
     const isOwned = names.some((own) => own.endsWith("*") ? plain.startsWith(own.slice(0, -1)) : plain === own);
     if (!isOwned) return [];
     return [{ path: at, text: `${keyPath(at)}: --${plain} cannot be set: the bootstrapper or kubeadm sets it` }];
@@ -222,11 +235,49 @@ function volumeProblems(kind: KubeadmKind, fields: Mapping): readonly Problem[] 
     const { name, hostPath, mountPath } = isMapping(entry) ? entry : {};
     const at = [...path, index];
     const isOurs = name === "bootstrapper" ||
-      [hostPath, mountPath].some((folder) => typeof folder === "string" && folder.startsWith(OWN_FOLDER));
+      [hostPath, mountPath].some((folder) => typeof folder === "string" && isOwnFolder(folder));
     return isOurs
       ? [{ path: at, text: `${keyPath(at)}: name and folder are those of the bootstrapper's own volume` }]
       : [];
   });
+}
+
+/** Whether a folder is ours, in it, or holds it: what is mounted over it hides it. */
+function isOwnFolder(folder: string): boolean {
+  const path = normalize(`${folder}/`);
+  return path.startsWith(`${OWN_FOLDER}/`) || (path !== "/" && `${OWN_FOLDER}/`.startsWith(path));
+}
+
+/** Kubernetes' admission of nodes keeps a kubelet to its own objects. It is on unless a list leaves it out. */
+function admissionProblems(kind: KubeadmKind, fields: Mapping): readonly Problem[] {
+  const path = ["apiServer", "extraArgs"];
+  const list = kind === "ClusterConfiguration" ? valueAt(fields, path) : undefined;
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((entry: unknown, index) => {
+    const { name, value } = isMapping(entry) ? entry : {};
+    const at = [...path, index];
+    const isList = typeof name === "string" && /^-*enable[-_]admission[-_]plugins$/.test(name);
+    if (!isList || typeof value !== "string" || value.split(",").includes("NodeRestriction")) return [];
+    return [{ path: at, text: `${keyPath(at)}: the list must have NodeRestriction, as it replaces kubeadm's` }];
+  });
+}
+
+/** What is a mapping or a list in kubeadm's documents. Another value there would be lost beside ours. */
+const MAPPINGS = [
+  ...["apiServer", "controllerManager", "scheduler", "etcd", "etcd.local", "networking", "dns", "proxy"],
+  ...["nodeRegistration", "patches", "timeouts", "featureGates"],
+];
+const LISTS = ["apiServer.certSANs", "apiServer.extraVolumes", "nodeRegistration.taints"];
+
+function formProblems(kind: KubeadmKind, fields: Mapping): readonly Problem[] {
+  if (KEYS[kind] === undefined) return [];
+  const wrong = (keys: readonly string[], isRight: (value: unknown) => boolean, form: string) =>
+    keys.flatMap((key) => {
+      const path = key.split(".");
+      const value = valueAt(fields, path);
+      return value === undefined || isRight(value) ? [] : [{ path, text: `${key}: it must be ${form}` }];
+    });
+  return [...wrong(MAPPINGS, isMapping, "a mapping"), ...wrong(LISTS, Array.isArray, "a list")];
 }
 
 function ignoredProblems(fields: Mapping): readonly Problem[] {

@@ -13,11 +13,11 @@ import type { AdoptClusterOptions } from "../programs/adopt_cluster.ts";
 export const adoptCluster: CliCommand<AdoptClusterOptions> = {
   name: "adopt cluster",
   group: "For operators:",
-  description: "give a cluster that kubeadm made a founding, rights and records",
-  notes: "Kubelets go on as before. A founding cannot be revoked. Then, on each control plane:\n" +
-    "`bootstrapper adopt here`.",
+  description: "give a cluster that kubeadm made a founding and records",
+  notes: "Kubelets go on as before. A founding cannot be revoked. The next step is\n" +
+    "`bootstrapper adopt here` on each control plane.",
   examples: [
-    "bootstrapper adopt cluster --kubeconfig admin.conf --name demo \\\n  --policy policy.yaml --key operator.key --plan",
+    "bootstrapper adopt cluster --kubeconfig admin.conf --name demo --plan \\\n  --policy policy.yaml --key operator.key",
   ],
   keeps: ["env", "net", "read", "write"],
   declare(command) {

@@ -7,15 +7,15 @@ import { present } from "../../platform/present.ts";
 import type { CliCommand } from "../command.ts";
 import type { Machine } from "../machine.ts";
 import { isSet, optionalText, outputForm, withConfig } from "../options.ts";
-import type { AdoptedMachineOptions } from "../programs/_adopted_machine.ts";
+import type { AdoptedMachineOptions } from "../programs/adopted_machine.ts";
 
 /** Ends the signer of kubelets' certificates on this control plane, when every node has proven itself. */
 export const adoptFinish: CliCommand<AdoptedMachineOptions, Machine> = {
   name: "adopt finish",
   group: "For operators:",
-  description: "end an adoption on this control plane, when all nodes have proven themselves",
-  notes: "API server and controller manager are started again, by kubeadm. From then on, no kubelet\n" +
-    "gets a certificate but by an attested exchange. Call it on each control plane.",
+  description: "end an adoption on this control plane, when all nodes are proven",
+  notes: "API server and controller manager are started again. From then on, kubelets get\n" +
+    "certificates by attested exchanges alone. Call it on each control plane.",
   examples: ["bootstrapper adopt finish"],
   needsRoot: true,
   keeps: ["env", "net", "read", "run", "sys", "write"],

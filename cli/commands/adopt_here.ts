@@ -14,8 +14,8 @@ export const adoptHere: CliCommand<AdoptHereOptions, Machine> = {
   name: "adopt here",
   group: "For operators:",
   description: "adopt this machine, a node that kubeadm made",
-  notes: "After `bootstrapper adopt cluster`. The machine's configuration must name the cluster's\n" +
-    "ID, its operators and the machine's role. Pods go on. It may be repeated.",
+  notes: "It follows `adopt cluster`. The machine's configuration must name the cluster's\n" +
+    "ID, its operators and the machine's role. Pods go on.",
   examples: ["bootstrapper adopt here --plan", "bootstrapper adopt here"],
   needsRoot: true,
   keeps: ["env", "net", "read", "run", "sys", "write"],

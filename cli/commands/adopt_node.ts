@@ -16,9 +16,12 @@ export const adoptNode: CliCommand<AdoptNodeOptions> = {
   name: "adopt node",
   group: "For operators:",
   description: "say which machine a node of an adopted cluster is",
-  notes: "Only that machine may take the node's name, after it has proven itself. Its identity\n" +
-    "is in `bootstrapper adopt here --plan` on the machine.",
-  examples: ["bootstrapper adopt node worker-1 --identity ID --kubeconfig admin.conf"],
+  notes: "Only that machine may take the node's name, after it has proven itself.\n" +
+    "`bootstrapper adopt here --plan` on the machine shows its identity.",
+  examples: [
+    "bootstrapper adopt node worker-1 --kubeconfig admin.conf \\\n" +
+    "  --identity 5f1d7a84db00d2fce00b31a7fc73224f0a2df8b5a6a9b8e0d0b7c0a9e4c8d2f1",
+  ],
   keeps: ["env", "net", "read"],
   declare(command) {
     command.argument("<name>", "the Node's name")

@@ -12,8 +12,8 @@ import type { CliContext } from "../context.ts";
 import type { Machine } from "../machine.ts";
 import { printResult } from "../output.ts";
 import { terminationSignal } from "../termination.ts";
-import type { AdoptedMachineOptions } from "./_adopted_machine.ts";
-import { confirmed, kubeadmOf, listText, lookHere, runSteps } from "./_adopted_machine.ts";
+import type { AdoptedMachineOptions } from "./adopted_machine.ts";
+import { confirmed, kubeadmOf, listText, lookHere, runSteps } from "./adopted_machine.ts";
 
 /**
  * Ends the adoption on this control plane.

@@ -15,8 +15,8 @@ import type { CliContext } from "../context.ts";
 import type { Machine } from "../machine.ts";
 import { printable, printResult } from "../output.ts";
 import { terminationSignal } from "../termination.ts";
-import type { AdoptedMachineOptions } from "./_adopted_machine.ts";
-import { clusterHere, confirmed, kubeadmOf, listText, lookHere, runSteps } from "./_adopted_machine.ts";
+import type { AdoptedMachineOptions } from "./adopted_machine.ts";
+import { clusterHere, confirmed, kubeadmOf, listText, lookHere, runSteps } from "./adopted_machine.ts";
 
 /** The options of `adopt here`. */
 export interface AdoptHereOptions extends AdoptedMachineOptions {

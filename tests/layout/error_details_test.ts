@@ -13,6 +13,7 @@ const READERS: Readonly<Record<string, string>> = {
   "channel/refusal.ts": "encodes and decodes them, and makes typed fields of what a peer sent",
   "cli/output.ts": "prints them",
   "cli/programs/status.ts": "prints them",
+  "kubernetes/adoption_problems.ts": "passes them on as failed checks",
   "kubernetes/_etcd_error.ts": "passes them on, and lists the endpoints for people",
   "node/status.ts": "writes them into the status for people",
   "platform/errors.ts": "is the error",
