@@ -102,7 +102,7 @@ async function metadataOf(
   { session, termination }: Partial<Pick<RunMachine, "session" | "termination">>,
 ): Promise<FoundMetadata | undefined> {
   if (metadata === undefined) return undefined;
-  await session?.status.update({ waitsFor: `the machine's metadata (${metadata.source})` });
+  await session?.status.update({ phase: "detecting", waitsFor: `the machine's metadata (${metadata.source})` });
   const found = await machineMetadata(metadata, { paths, clock, log, ...present("signal", termination?.signal) });
   await session?.status.update({ waitsFor: undefined });
   return found;

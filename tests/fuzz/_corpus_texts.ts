@@ -12,6 +12,7 @@ import { operatorKeyLine } from "../../certificate/operator_key.ts";
 import { writePem } from "../../certificate/pem.ts";
 import { opensshKeyOf } from "../../certificate/testing/openssh_key.ts";
 import { encodeRecord } from "../../founding/_records.ts";
+import { INSTANCE_DATA, OPENSTACK } from "../../node/metadata/testing/services.ts";
 import { encodePledge, encodeRoster } from "../../founding/_roster_files.ts";
 import { authorizationConfiguration } from "../../kubernetes/authorization_configuration.ts";
 import { kubeconfig } from "../../kubernetes/kubeconfig.ts";
@@ -148,6 +149,13 @@ function nodeFiles(): CorpusFiles {
     "membership/member.json": json({
       ...{ version: 2, since: TIME, nodeName: "cp-1", role: "control-plane", identity: ID },
       machineId: "00112233-4455-6677-8899-aabbccddeeff",
+    }),
+    "machine-metadata/instance-data.json": utf8(INSTANCE_DATA),
+    "machine-metadata/meta-data.json": utf8(OPENSTACK["/openstack/latest/meta_data.json"] ?? ""),
+    "machine-metadata/network-data.json": utf8(OPENSTACK["/openstack/latest/network_data.json"] ?? ""),
+    "machine-metadata/kept.json": json({
+      ...{ version: 1, source: "ec2" },
+      texts: { name: "w-1", address: "192.0.2.1", role: "worker", endpoints: "dns:join.example.org:9444" },
     }),
     "measurement-record/measured.json": json({ version: 2, time: TIME, tries: 2, bootId: ID, error: refusal }),
     "status/status.json": json({
