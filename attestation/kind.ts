@@ -63,10 +63,15 @@ export interface KindRegisters {
   };
 }
 
+/** Sentences about the keys of a section, by their paths, such as `trust.issuers[].certificate`; the section's own is empty. */
+export type SectionTexts = Readonly<Record<string, string>>;
+
 /** A policy's section on a kind, under the kind's name. */
 export interface PolicySection<Section> {
   /** Its form. */
   readonly schema: DocumentSchema<Section>;
+  /** Loads what an editor shows of the section's keys. */
+  readonly texts?: () => Promise<SectionTexts>;
   /** The code of the refusal for missing collateral. */
   readonly missingCollateral?: AnyErrorCode;
   /**

@@ -5,6 +5,9 @@
  */
 import type { AnyCommand } from "./command.ts";
 import { abandon } from "./commands/abandon.ts";
+import { configCheck } from "./commands/config_check.ts";
+import { configNew } from "./commands/config_new.ts";
+import { configSchema } from "./commands/config_schema.ts";
 import { adoptCluster } from "./commands/adopt_cluster.ts";
 import { adoptFinish } from "./commands/adopt_finish.ts";
 import { adoptHere } from "./commands/adopt_here.ts";
@@ -17,7 +20,9 @@ import { joinFront } from "./commands/join_service_front.ts";
 import { joinProver } from "./commands/join_service_prover.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
 import { keygen } from "./commands/keygen.ts";
+import { machineSetup } from "./commands/machine_setup.ts";
 import { measure } from "./commands/measure.ts";
+import { networkApply } from "./commands/network_apply.ts";
 import { nodeFoundingAdd } from "./commands/node_founding_add.ts";
 import { nodeFoundingSign } from "./commands/node_founding_sign.ts";
 import { nodeReattest } from "./commands/node_reattest.ts";
@@ -27,6 +32,7 @@ import { policyCollateralFetch } from "./commands/policy_collateral_fetch.ts";
 import { policyExplain } from "./commands/policy_explain.ts";
 import { policyMake } from "./commands/policy_make.ts";
 import { policyRegisters } from "./commands/policy_registers.ts";
+import { controlPlaneRenew } from "./commands/control_plane_renew.ts";
 import { renew } from "./commands/renew.ts";
 import { reset } from "./commands/reset.ts";
 import { run } from "./commands/run.ts";
@@ -44,17 +50,23 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   joinSigner,
   joinProver,
   renew,
+  controlPlaneRenew,
+  machineSetup,
   status,
   evidence,
   device,
   reset,
   init,
+  networkApply,
   abandon,
   nodes,
   nodeRemove,
   nodeReattest,
   nodeFoundingSign,
   nodeFoundingAdd,
+  configNew,
+  configCheck,
+  configSchema,
   adoptCluster,
   adoptHere,
   adoptNode,
@@ -71,7 +83,11 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
 
 /** The first words that several commands share, and their descriptions. */
 export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
+  config: "write and check configurations",
+  "control-plane": "look after a control plane",
   "join-service": "issue tickets to joining nodes",
+  network: "give a cluster's Pods a network",
+  machine: "prepare a machine",
   adopt: "take over a cluster of kubeadm",
   node: "manage the nodes of a cluster",
   token: "make tokens",

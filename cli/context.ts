@@ -32,6 +32,14 @@ export interface Terminal {
    */
   askSecret(prompt: string): Promise<string>;
   /**
+   * Asks for a line of text, which is returned without white space around it.
+   *
+   * @throws {BootstrapError} `usage/no-terminal` if there is no terminal.
+   */
+  ask(question: string): Promise<string>;
+  /** Whether standard input is a terminal, at which somebody can be asked. */
+  readonly canAsk: boolean;
+  /**
    * Asks a question. Any answer but `y` or `yes` means no.
    *
    * @throws {BootstrapError} `usage/no-terminal` if there is no terminal.
@@ -51,6 +59,12 @@ export interface Environment {
 export interface CliContext {
   /** Writes a text unchanged to standard output. */
   readonly print: (text: string) => void;
+  /**
+   * Reads standard input to its end.
+   *
+   * @throws {BootstrapError} `malformed/size` if it has more bytes.
+   */
+  readonly readInput: (maximumBytes: number) => Promise<Uint8Array>;
   /** Writes a text unchanged to standard error. */
   readonly printError: (text: string) => void;
   /** The log, which writes lines of JSON to standard error. */

@@ -76,7 +76,8 @@ export async function openMachine(context: CliContext): Promise<Machine> {
   }
 }
 
-async function machineFacts({ paths, machineNames }: CliContext): Promise<MachineFacts> {
+/** Reads the name, the addresses and the default routes of the machine. */
+export async function machineFacts({ paths, machineNames }: CliContext): Promise<MachineFacts> {
   const table = async (name: string) => {
     // With ProcSubset=pid of a unit there is no link /proc/net.
     const bytes = await readFileIfExists(join(paths.root, "proc/self/net", name), MAXIMUM_PROC_BYTES);

@@ -69,6 +69,7 @@ const EXIT_OF_BROKEN_PIPE = 141;
 
 function createProgram(context: CliContext, commands: readonly AnyCommand[]): Command {
   const program = new Command("bootstrapper")
+    .addHelpText("before", "bootstrapper turns fresh VMs into attested members of a Kubernetes cluster.")
     .addOption(new Option("--built-from <commit>", "compiled in").hideHelp())
     .addHelpOption(new Option("-h, --help", "display help for command").hideHelp())
     .exitOverride()

@@ -1,3 +1,6 @@
+import { sourceText } from "../platform/endpoint_source.ts";
+import { LockFile } from "../nodelock/file.ts";
+import { INSTANCE_DATA } from "../node/metadata/testing/services.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
@@ -102,6 +105,7 @@ Deno.test("runProgram() gives init its options, with their defaults", async () =
     policyFile: "p.yaml",
     keyFile: "k.pem",
     otherOperatorFiles: [],
+    networkPaths: [],
     kubeconfigFile: "demo.kubeconfig",
     clusterFile: "demo.cluster.yaml",
     patienceMs: 600_000,
@@ -115,6 +119,7 @@ Deno.test("runProgram() gives init its options, with their defaults", async () =
     keyFile: "k.pem",
     passphraseFile: "pw",
     otherOperatorFiles: ["a.pub", "b.pub"],
+    networkPaths: [],
     settingsFile: "c.yaml",
     expectIdentity: new Uint8Array(32).fill(0xab),
     kubeconfigFile: "kc",
@@ -168,6 +173,30 @@ Deno.test("runProgram() opens the machine for run, and drops permissions before 
   await world.write("etc/bootstrapper/config.yaml", insecure);
   assert.equal(await world.run("run"), 0, world.err);
   assert.deepEqual(seen, ["demo", "node-1", "node-1", true]);
+});
+
+Deno.test("run takes the node's name and endpoints from its machine's metadata, and keeps them once it is locked", async () => {
+  const seen: unknown[] = [];
+  await using world = await TestWorld.create({
+    commands: [{
+      ...run,
+      async action(options: RunOptions, context: CliContext, machine: Machine) {
+        const { configuration: { join }, self, metadata } = await runDependencies(options, context, machine);
+        seen.push([self.name, join.endpoints.map(sourceText), metadata?.source]);
+      },
+    }],
+  });
+  const example = await Deno.readTextFile(new URL("../deploy/node-worker.example.yaml", import.meta.url));
+  const text = example.replace(/^evidence:\n(?: .*\n)*/m, "evidence: { variant: none, allowInsecure: true }\n")
+    .replace(/^join:\n(?: .*\n)*/m, "metadata: { source: nocloud, use: [name, endpoints] }\n");
+  await world.write("etc/bootstrapper/config.yaml", text);
+  await world.write("run/cloud-init/instance-data.json", INSTANCE_DATA);
+  assert.equal(await world.run("run"), 0, world.err);
+  await Deno.writeTextFile(new LockFile(world.context.paths.state).path, "any");
+  await world.write("run/cloud-init/instance-data.json", INSTANCE_DATA.replaceAll("worker-1", "worker-2"));
+  assert.equal(await world.run("run"), 0, world.err);
+  const expected = ["worker-1", ["10.77.0.11:9444", "srv:_bootstrapper._tcp.example.org"], "nocloud"];
+  assert.deepEqual(seen, [expected, expected]);
 });
 
 Deno.test("run ends before any port opens on a founder whose token is missing, mistyped or another one", async () => {

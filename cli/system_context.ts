@@ -6,7 +6,7 @@
 import { startDeviceProcess } from "./device_process.ts";
 import { openTpmDevice } from "../attestation/kinds/tpm/transport.ts";
 import { nodePaths } from "../node/paths.ts";
-import { copyOf, utf8 } from "../platform/bytes.ts";
+import { concat, copyOf, utf8 } from "../platform/bytes.ts";
 import { systemClock } from "../platform/clock.ts";
 import { systemCommands } from "../platform/command.ts";
 import { BootstrapError } from "../platform/errors.ts";
@@ -19,6 +19,8 @@ import { readSecretLine } from "./secret_prompt.ts";
 
 const DEFAULT_COLUMNS = 100;
 const KEYS_AT_ONCE = 256;
+const LINE_BYTES = 4096;
+const READ_BYTES = 16 * 1024;
 
 /**
  * Creates the context of this process. It reads the environment at once, because a command may drop that permission
@@ -29,6 +31,7 @@ export function createSystemContext(): CliContext {
   const printError = (text: string) => writeAll(Deno.stderr, text);
   return {
     print: (text) => writeAll(Deno.stdout, text),
+    readInput,
     printError,
     log: createLog(systemClock, (line) => printError(`${line}\n`), "info"),
     clock: systemClock,
@@ -96,6 +99,18 @@ function systemTerminal(printError: (text: string) => void): Terminal {
         printError("\n");
       }
     },
+    canAsk: Deno.stdin.isTerminal(),
+    async ask(question) {
+      if (!Deno.stdin.isTerminal()) {
+        throw new BootstrapError("usage/no-terminal", "An answer is needed, but there is no terminal", {
+          next: "Give all values as options",
+        });
+      }
+      printError(`${question} `);
+      const line = await readLine();
+      if (line === undefined) throw new BootstrapError("aborted/prompt", "No answer was given");
+      return line.trim();
+    },
     async confirm(question) {
       if (!Deno.stdin.isTerminal()) {
         throw new BootstrapError("usage/no-terminal", "A confirmation is needed, but there is no terminal", {
@@ -103,10 +118,32 @@ function systemTerminal(printError: (text: string) => void): Terminal {
         });
       }
       printError(`${question} [y/N] `);
-      // In the terminal's usual mode, a read returns one line.
-      const buffer = new Uint8Array(KEYS_AT_ONCE);
-      const length = await Deno.stdin.read(buffer) ?? 0;
-      return /^y(?:es)?\s*$/i.test(new TextDecoder().decode(buffer.subarray(0, length)));
+      return /^y(?:es)?\s*$/i.test(await readLine() ?? "");
     },
   };
+}
+
+/** Reads a line; `undefined` at the end of the input. In the terminal's usual mode, a read returns one. */
+async function readLine(): Promise<string | undefined> {
+  const buffer = new Uint8Array(LINE_BYTES);
+  const length = await Deno.stdin.read(buffer);
+  return length === null ? undefined : new TextDecoder().decode(buffer.subarray(0, length));
+}
+
+async function readInput(maximumBytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  const buffer = new Uint8Array(READ_BYTES);
+  for (;;) {
+    const read = await Deno.stdin.read(buffer);
+    if (read === null) return concat(...parts);
+    length += read;
+    if (length > maximumBytes) {
+      throw new BootstrapError(
+        "malformed/size",
+        `Cannot read standard input as it is larger than ${maximumBytes} bytes`,
+      );
+    }
+    parts.push(copyOf(buffer.subarray(0, read)));
+  }
 }

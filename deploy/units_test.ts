@@ -6,7 +6,11 @@ const FRONT = "bootstrapper-join-front.service";
 const SIGNER = "bootstrapper-join-signer.service";
 const PROVER = "bootstrapper-join-prover.service";
 const RENEW = "bootstrapper-renew.service";
-const UNITS = ["bootstrapper-measure.service", "bootstrapper.service", RENEW, FRONT, SIGNER, PROVER];
+const CONTROL_PLANE_RENEW = "bootstrapper-control-plane-renew.service";
+const UNITS = [
+  ...["bootstrapper-measure.service", "bootstrapper.service"],
+  ...[RENEW, CONTROL_PLANE_RENEW, FRONT, SIGNER, PROVER],
+];
 
 type Unit = ReadonlyMap<string, readonly string[]>;
 
@@ -67,7 +71,7 @@ Deno.test("the units empty Deno's store of CAs", async () => {
 
 Deno.test("containerd, the kubelet and the bootstrapper require the measurement and follow it", async () => {
   const drops = ["containerd.service.d/10-bootstrapper-measure.conf", "kubelet.service.d/10-bootstrapper-measure.conf"];
-  for (const path of [...drops, "bootstrapper.service", RENEW, FRONT, SIGNER, PROVER]) {
+  for (const path of [...drops, "bootstrapper.service", RENEW, CONTROL_PLANE_RENEW, FRONT, SIGNER, PROVER]) {
     const unit = await readUnit(path);
     assert.ok(words(unit, "Unit.Requires").includes("bootstrapper-measure.service"), path);
     assert.ok(words(unit, "Unit.After").includes("bootstrapper-measure.service"), path);
@@ -143,6 +147,20 @@ Deno.test("the renewal starts only on a member, when the date of its file has co
   const timer = await readUnit("bootstrapper-renew.timer");
   assert.equal(only(timer, "Timer.OnCalendar"), "*:0/10");
   assert.equal(only(timer, "Timer.Persistent"), "yes");
+});
+
+Deno.test("a control plane's certificates are renewed before the kubelet starts, and by a timer", async () => {
+  const unit = await readUnit(CONTROL_PLANE_RENEW);
+  assert.deepEqual(words(unit, "Unit.Before"), ["kubelet.service", SIGNER]);
+  assert.equal(only(unit, "Service.Type"), "oneshot");
+  // Neither the network nor the time may keep a kubelet from starting.
+  assert.deepEqual(words(unit, "Unit.After"), ["bootstrapper-measure.service"]);
+  const conditions = ["/var/lib/bootstrapper/member", "/etc/kubernetes/pki/ca.key"];
+  assert.deepEqual(words(unit, "Unit.ConditionPathExists"), conditions);
+  const due = ["/usr/bin/test", "/proc/self", "-nt", "/var/lib/bootstrapper/control-plane-renewal.due"];
+  assert.deepEqual(words(unit, "Service.ExecCondition"), due);
+  const timer = await readUnit("bootstrapper-control-plane-renew.timer");
+  assert.equal(only(timer, "Timer.OnCalendar"), "*:5/30");
 });
 
 Deno.test("systemd restarts the bootstrapper after a failure, without a limit on the number of starts", async () => {

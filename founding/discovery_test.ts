@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { endpointText } from "../platform/endpoint.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import { MAXIMUM_OF_SOURCE } from "../platform/follow_endpoints.ts";
 import type { Log } from "../platform/log.ts";
-import { followAddresses, MAXIMUM_ADDRESSES, RESOLVE_INTERVAL_MS } from "./discovery.ts";
+import { followAddresses, RESOLVE_INTERVAL_MS } from "./discovery.ts";
 
 type Answer = readonly string[] | Error;
 
@@ -64,7 +65,7 @@ Deno.test("followAddresses() keeps the last answer while there is none, and says
 
 Deno.test("followAddresses() uses at most 64 addresses of a name, and none with a zone", async () => {
   const { told } = await follow([["fe80::1%eth0", ...[...Array(70).keys()].map((index) => `10.0.0.${index}`)]]);
-  assert.equal(told.at(-1)?.length, MAXIMUM_ADDRESSES);
+  assert.equal(told.at(-1)?.length, MAXIMUM_OF_SOURCE);
 });
 
 Deno.test("followAddresses() takes a list of addresses and names together, each address once", async () => {

@@ -57,17 +57,27 @@ export interface FailedAttempt {
   readonly count: number;
   /** Whether the service had proven that it belongs to the node's cluster. */
   readonly isFounded: boolean;
+  /** How many endpoints have a listener that gave no ticket, and are asked side by side. Default: one. */
+  readonly among?: number;
 }
+
+/** More listeners than these are asked in turn as rarely as these are: a name may have 64 addresses. */
+const LISTENERS_AT_FULL_PACE = 3;
 
 /**
  * The pause after an attempt, in milliseconds: the requested one, or else one that grows. While the service had not
  * proven what it is, it is at most 10 seconds for the first attempts in a row, because anyone on the path may have sent
- * that answer, and at most 75 seconds later.
+ * that answer, and at most 75 seconds later. Among more than three listeners, the longest pauses that this program
+ * chooses grow with their number.
  *
  * @param random From 0 to 1.
  */
-export function pauseAfterMs({ error, setback, count, isFounded }: FailedAttempt, random: number): number {
-  const pauseMs = hintedPauseMs(error, random) ?? backOffMs(BACK_OFF[setback], count, random);
-  const longestMs = count <= STRANGERS_IN_A_ROW ? LONGEST_FOR_STRANGERS_MS : LONGEST_FOR_MANY_MS;
+export function pauseAfterMs(failed: FailedAttempt, random: number): number {
+  const { error, setback, count, isFounded, among = 1 } = failed;
+  const share = Math.max(1, among / LISTENERS_AT_FULL_PACE);
+  const backOff = BACK_OFF[setback];
+  const pauseMs = hintedPauseMs(error, random) ??
+    backOffMs({ ...backOff, longestMs: backOff.longestMs * share }, count, random);
+  const longestMs = (count <= STRANGERS_IN_A_ROW ? LONGEST_FOR_STRANGERS_MS : LONGEST_FOR_MANY_MS) * share;
   return isFounded ? pauseMs : Math.min(pauseMs, Math.round(longestMs * (1 - JITTER * random)));
 }

@@ -50,6 +50,19 @@ Deno.test("pauseAfterMs() waits at most 10 seconds for a service that has not pr
   }
 });
 
+Deno.test("pauseAfterMs() lets 1,000 nodes make no more connections to 64 listeners than to three", () => {
+  for (const setback of ["unreachable", "refused", "final"] as const) {
+    for (const [isFounded, count] of [[true, 1_000], [false, 20], [false, 1_000]] as const) {
+      const failed = { error: busy(30, false), setback, count, isFounded };
+      const pauseMs = (among: number) => pauseAfterMs({ ...failed, among }, 0.5);
+      assert.equal(pauseMs(3), pauseMs(1));
+      assert.ok(Math.abs(64 / pauseMs(64) - 3 / pauseMs(3)) < 1e-6, `${setback} ${pauseMs(64)} ${pauseMs(3)}`);
+      const first = { ...failed, count: 1, isFounded: true };
+      assert.equal(pauseAfterMs({ ...first, among: 64 }, 0.5), pauseAfterMs(first, 0.5));
+    }
+  }
+});
+
 Deno.test("pauseAfterMs() lets 1,000 nodes make fewer than 50 connections a second to three services that refuse them", () => {
   for (
     const [setback, isFounded] of [["refused", true], ["refused", false], [

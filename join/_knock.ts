@@ -58,6 +58,11 @@ export function knockIntervalMs(waitedMs: number, random: number): number {
   return shareOfWaitMs(waitedMs, LONGEST_INTERVAL_MS, random);
 }
 
+/** Returns the time until a name is asked for again, milliseconds, as {@linkcode knockIntervalMs} does. */
+export function nameIntervalMs(waitedMs: number, random: number): number {
+  return shareOfWaitMs(waitedMs, LONGEST_NAME_INTERVAL_MS, random);
+}
+
 function shareOfWaitMs(waitedMs: number, longestMs: number, random: number): number {
   const intervalMs = Math.min(longestMs, Math.max(FIRST_INTERVAL_MS, waitedMs * SHARE_OF_WAIT));
   return Math.round(intervalMs * (1 - JITTER + 2 * JITTER * random));
@@ -154,7 +159,7 @@ class AskedName {
     if (isIP(this.#host) !== 0) return Promise.resolve([this.#host]);
     const nowMs = this.#clock.monotonicMs();
     if (this.#asking === undefined && nowMs >= this.#nextMs) {
-      this.#nextMs = nowMs + shareOfWaitMs(nowMs - this.#startMs, LONGEST_NAME_INTERVAL_MS, Math.random());
+      this.#nextMs = nowMs + nameIntervalMs(nowMs - this.#startMs, Math.random());
       this.#asking = this.#ask();
       this.#asking.catch(() => {});
     }

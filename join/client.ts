@@ -14,6 +14,7 @@
 import type { Journal } from "../journal/journal.ts";
 import type { Journals } from "../journal/journals.ts";
 import { runSequence } from "../journal/sequence.ts";
+import { present } from "../platform/present.ts";
 import { joinDocument } from "../kubernetes/documents.ts";
 import type { JoinFacts } from "../kubernetes/documents.ts";
 import type { FailedCheck, Kubeadm } from "../kubernetes/kubeadm.ts";
@@ -221,6 +222,7 @@ class JoinClient {
       node: this.#dependencies.self,
       discoveryKubeconfigPath: discoveryPath(this.#dependencies.runFolder),
       timeouts: ticket?.settings.timeouts ?? defaultTimeouts,
+      ...present("joinConfiguration", ticket?.settings.kubeadm?.JoinConfiguration),
     };
   }
 

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Clock } from "../platform/clock.ts";
-import type { Endpoint } from "../platform/endpoint.ts";
+import type { EndpointSource } from "../platform/endpoint_source.ts";
 import type { Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
 import type { JoiningNode } from "./exchange_client.ts";
@@ -20,7 +20,7 @@ export interface RenewingNode extends Pick<JoiningNode, "trust" | "self" | "kube
   /** The cluster ID that the node's lock names, 32 bytes. */
   readonly lockedTo: Uint8Array;
   /** The join services to ask, at least one. */
-  readonly endpoints: readonly Endpoint[];
+  readonly endpoints: readonly EndpointSource[];
   readonly clock: Clock;
   /** Records refusals. */
   readonly log: Log;

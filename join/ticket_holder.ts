@@ -11,12 +11,13 @@ import { privateKeyPem } from "../certificate/keys.ts";
 import { writePem } from "../certificate/pem.ts";
 import type { Journal } from "../journal/journal.ts";
 import { kubeconfig } from "../kubernetes/kubeconfig.ts";
-import type { Endpoint } from "../platform/endpoint.ts";
+import type { EndpointSource } from "../platform/endpoint_source.ts";
 import type { NodeLock } from "../nodelock/lock.ts";
 import { utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { BootstrapError } from "../platform/errors.ts";
 import { writeFileAtomic } from "../platform/files.ts";
+import type { FollowedEndpoints } from "../platform/follow_endpoints.ts";
 import type { Log } from "../platform/log.ts";
 import { present } from "../platform/present.ts";
 import type { ControlPlaneKit } from "../protocol/control_plane_kit.ts";
@@ -40,7 +41,7 @@ export interface TicketHolderParts {
   /** The node's name, its address, and the role that it asks for. */
   readonly self: NodeSelf;
   /** The join services to try, at least one. */
-  readonly endpoints: readonly Endpoint[];
+  readonly endpoints: readonly EndpointSource[];
   /** The version of the node's kubelet, such as `v1.36.3`. */
   readonly kubeletVersion: string;
   readonly issuer: EvidenceIssuer;
@@ -61,6 +62,8 @@ export interface TicketHolderOptions {
   readonly signal: AbortSignal;
   /** Called with every failed attempt at a join service, for `status`. */
   readonly onEndpointFailure?: (failure: EndpointFailure) => void;
+  /** Called when the endpoints of a name have changed, or the reason why they are not known, for `status`. */
+  readonly onEndpointSource?: (followed: FollowedEndpoints) => void;
 }
 
 const SECRET_MODE = 0o600;
@@ -148,7 +151,7 @@ export class TicketHolder {
 
   #searchFor(lockedTo: Uint8Array | undefined): TicketSearch {
     const { trust, founders, token, only, self, kubeletVersion, issuer, endpoints, clock, log } = this.#parts;
-    const { onEndpointFailure } = this.#options;
+    const { onEndpointFailure, onEndpointSource } = this.#options;
     return new TicketSearch({
       endpoints,
       clock,
@@ -168,6 +171,7 @@ export class TicketHolder {
         ...present("lockedTo", lockedTo),
       },
       ...present("onFailure", onEndpointFailure),
+      ...present("onSource", onEndpointSource),
     });
   }
 }

@@ -5,11 +5,11 @@
  */
 import { PeerError } from "../protocol/refusal.ts";
 import { dial } from "../channel/client.ts";
-import type { DialledExchange } from "../channel/client.ts";
 import { clusterIdText } from "../certificate/cluster_id.ts";
 import { abortable, onAbort } from "../platform/abortable.ts";
-import type { Endpoint } from "../platform/endpoint.ts";
-import { endpointText } from "../platform/endpoint.ts";
+import type { EndpointSource } from "../platform/endpoint_source.ts";
+import { followEndpoints, systemNames } from "../platform/follow_endpoints.ts";
+import type { FollowedEndpoints, NameService } from "../platform/follow_endpoints.ts";
 import { equalBytes } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
 import { asBootstrapError, BootstrapError, errorFamily } from "../platform/errors.ts";
@@ -20,11 +20,14 @@ import { JoinServiceService } from "../proto/gen/bootstrapper.ts";
 import type { JoinClientMessage, JoinServerMessage } from "../proto/gen/bootstrapper.ts";
 import { hintedPauseMs, pauseAfterMs } from "./_backoff.ts";
 import type { Setback } from "./_backoff.ts";
-import { waitForListener } from "./_knock.ts";
-import { wipeKit } from "../protocol/control_plane_kit.ts";
+import { EndpointLoops } from "./_endpoint_loops.ts";
+import type { EndpointLoop, LastFailure } from "./_endpoint_loops.ts";
+import { nameIntervalMs, waitForListener } from "./_knock.ts";
+import { isForeign, noteSource } from "./_sources.ts";
 import type { JoiningNode } from "./exchange_client.ts";
 import { obtainTicket } from "./exchange_client.ts";
 import type { Ticket, TicketTurn } from "./ticket.ts";
+import { drop, turnOf } from "./_turn.ts";
 
 /** The failure of the last attempt at one endpoint. */
 export interface EndpointFailure {
@@ -37,8 +40,8 @@ export interface EndpointFailure {
 
 /** What a search works with. */
 export interface TicketSearchOptions {
-  /** The join services to ask. */
-  readonly endpoints: readonly Endpoint[];
+  /** The join services to ask. Names in DNS are followed, and the node's own addresses among theirs left out. */
+  readonly endpoints: readonly EndpointSource[];
   /** The node that asks. The search itself records the clusters that services show. */
   readonly node: Omit<JoiningNode, "noteFounded" | "exclusively">;
   /** Sleeps between attempts. */
@@ -49,6 +52,10 @@ export interface TicketSearchOptions {
    * Called with every failed attempt. While nothing listens at an endpoint, called only when that or its reason is new.
    */
   readonly onFailure?: (failure: EndpointFailure) => void;
+  /** Called when the endpoints of a name have changed, or the reason why they are not known. */
+  readonly onSource?: (followed: FollowedEndpoints) => void;
+  /** What names are asked of. Default: as the rest of the machine asks. */
+  readonly names?: NameService;
 }
 
 const JOIN_SERVICE_PORT = 9444;
@@ -109,35 +116,59 @@ export class TicketSearch {
       else resolve(ticket);
       isOver = true;
     };
-    const loops = this.#options.endpoints.map((endpoint) => this.#ask(endpoint, any).then(take, reject));
+    const loops: EndpointLoops = new EndpointLoops(this.#options.clock, async (loop) => {
+      await this.#ask(loop, () => loops.listening, any).then((ticket) => ticket && take(ticket), reject);
+    });
+    const following = this.#follow(loops, any).catch(reject);
     try {
       return await promise;
     } finally {
       isOver = true;
       over.abort();
-      await Promise.all(loops);
+      await Promise.all([loops.end(), following]);
     }
   }
 
-  /** Asks one endpoint until there is a ticket. */
-  async #ask(endpoint: Endpoint, signal: AbortSignal): Promise<Ticket> {
+  /** Lets the loops ask what the sources have, until the signal. */
+  #follow(loops: EndpointLoops, signal: AbortSignal): Promise<never> {
+    const { endpoints, names = systemNames, clock, log, node: { self }, onSource } = this.#options;
+    const startMs = clock.monotonicMs();
+    return followEndpoints({
+      sources: endpoints,
+      names,
+      clock,
+      intervalMs: () => nameIntervalMs(clock.monotonicMs() - startMs, Math.random()),
+      isUsed: (address) => isForeign(address, self),
+      onSource: (followed) => {
+        noteSource(log, followed);
+        onSource?.(followed);
+      },
+      onEndpoints: (found) => loops.ask(found),
+    }, signal);
+  }
+
+  /** Asks one endpoint until there is a ticket; there is none if the endpoint is left. */
+  async #ask(loop: EndpointLoop, listening: () => number, signal: AbortSignal): Promise<Ticket | undefined> {
     const { clock } = this.#options;
-    const where = endpointText(endpoint);
-    let last: { readonly setback: Setback; readonly code: string; readonly count: number } | undefined;
-    const report = (error: BootstrapError) => {
-      const setback = setbackOf(error);
-      this.#report({ endpoint: where, error, kind: setback === "unreachable" ? setback : "refused" }, {
-        isNew: last?.code !== error.code,
-        isFinal: setback === "final",
-      });
-      last = { setback, code: error.code, count: last?.setback === setback ? last.count + 1 : 1 };
-      return last;
-    };
+    const { endpoint, where } = loop;
+    const report = (error: BootstrapError) => this.#noteFailure(loop, error);
     for (;;) {
-      // A service that has just refused does listen: it is spared the knock.
-      const isThere = last !== undefined && last.setback !== "unreachable";
-      if (!isThere) await waitForListener(endpoint, { clock, signal, onFailure: report });
-      await this.#untilOthersMayBeAsked(signal);
+      signal.throwIfAborted();
+      const { left } = loop;
+      if (left.aborted) return undefined;
+      try {
+        const pauseMs = Math.ceil(loop.pauseUntilMs - clock.monotonicMs());
+        if (pauseMs > 0) await clock.sleep(pauseMs, left);
+        loop.pauseUntilMs = 0;
+        // A service that has just refused does listen: it is spared the knock.
+        loop.listens &&= loop.last?.setback !== "unreachable";
+        if (!loop.listens) await waitForListener(endpoint, { clock, signal: left, onFailure: report });
+        loop.listens = true;
+        await this.#untilOthersMayBeAsked(left);
+      } catch (error) {
+        if (left.aborted) continue;
+        throw error;
+      }
       const attempt: Attempt = { isFounded: false };
       try {
         return await this.#askOnce(where, attempt, signal);
@@ -149,9 +180,20 @@ export class TicketSearch {
         // This machine failed, and no service is to blame for it: its TPM stays broken for this process.
         if (isOwnFailure(error)) throw error;
         const { setback, count } = report(error);
-        await clock.sleep(pauseAfterMs({ error, setback, count, isFounded: attempt.isFounded }, Math.random()), signal);
+        const failed = { error, setback, count, isFounded: attempt.isFounded, among: listening() };
+        loop.pauseUntilMs = clock.monotonicMs() + pauseAfterMs(failed, Math.random());
       }
     }
+  }
+
+  #noteFailure(loop: EndpointLoop, error: BootstrapError): LastFailure {
+    const { where: endpoint, last } = loop;
+    const setback = setbackOf(error);
+    this.#report({ endpoint, error, kind: setback === "unreachable" ? setback : "refused" }, {
+      isNew: last?.code !== error.code,
+      isFinal: setback === "final",
+    });
+    return loop.last = { setback, code: error.code, count: last?.setback === setback ? last.count + 1 : 1 };
   }
 
   async #untilOthersMayBeAsked(signal: AbortSignal): Promise<void> {
@@ -242,28 +284,6 @@ export class TicketSearch {
     this.#options.log.event(level, `join-endpoint-${kind}`, { ...errorFields(error), endpoint });
     this.#options.onFailure?.(failure);
   }
-}
-
-/** Drops a ticket that is not used. */
-function drop({ turn, kit }: Ticket): void {
-  turn?.[Symbol.dispose]();
-  if (kit !== undefined) wipeKit(kit);
-}
-
-function turnOf(dialled: DialledExchange<JoinServerMessage, JoinClientMessage>): TicketTurn {
-  return {
-    async settle(locked) {
-      try {
-        await dialled.exchange.send({ message: { $case: "outcome", outcome: { locked } } });
-        await dialled.finish();
-      } catch {
-        // The service frees the turn when its time is over.
-      } finally {
-        dialled[Symbol.dispose]();
-      }
-    },
-    [Symbol.dispose]: () => dialled[Symbol.dispose](),
-  };
 }
 
 /** One attempt at one service. */

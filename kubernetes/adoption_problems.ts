@@ -82,7 +82,7 @@ function* settingsProblems({ configuration, apiEndpoint }: ClusterSurvey): Gener
     yield failed("etcd", "etcd does not run on the control planes", "etcd by kubeadm", "external etcd");
   }
   if (apiEndpoint === "") {
-    yield failed("api-endpoint", "It is not known where nodes reach the API server", "controlPlaneEndpoint", "none");
+    yield failed("api-endpoint", "It is not known where nodes reach the API server", "controlPlaneEndpoint", "nothing");
   }
   try {
     readClusterSettings(clusterDocumentOf(configuration), "kubeadm's configuration");
@@ -99,11 +99,11 @@ function* apiServerProblems({ nodeName, flags }: ComponentFlags): Generator<Fail
     yield failed(
       "authorization",
       `The API server of ${nodeName} has an AuthorizationConfiguration of its own`,
-      "none",
+      "nothing",
       file,
     );
   } else if (file === undefined && modes !== MODES) {
-    yield failed("authorization", `The API server of ${nodeName} has other authorizers`, MODES, modes ?? "none");
+    yield failed("authorization", `The API server of ${nodeName} has other authorizers`, MODES, modes ?? "nothing");
   }
   if (port !== undefined && port !== String(API_SERVER_PORT)) {
     yield failed("api-port", `The API server of ${nodeName} has another port`, String(API_SERVER_PORT), port);
@@ -132,7 +132,7 @@ function* controlPlaneProblems({ nodes, apiServers, controllerManagers }: Cluste
   for (const [what, components] of [["API server", apiServers], ["controller manager", controllerManagers]] as const) {
     for (const { name } of controlPlanes) {
       if (components.some(({ nodeName }) => nodeName === name)) continue;
-      yield failed("control-planes", `${name} shows no Pod of an ${what}`, "a static Pod by kubeadm", "none");
+      yield failed("control-planes", `${name} shows no Pod of an ${what}`, "a static Pod by kubeadm", "nothing");
     }
   }
 }
@@ -142,7 +142,7 @@ function* nodeProblems({ nodes }: ClusterSurvey, checkClaims: CheckClaims): Gene
   for (const node of nodes) {
     const { name, addresses } = node;
     if (addresses.length === 0) {
-      yield failed("node-address", `The Node ${name} has no internal address`, "an address of its own", "none");
+      yield failed("node-address", `The Node ${name} has no internal address`, "an address of its own", "nothing");
     }
     for (const address of addresses) {
       const owner = owners.get(address);

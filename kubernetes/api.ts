@@ -57,6 +57,13 @@ export type SchemaResult<T> =
   | { readonly value: T; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string }[] };
 
+/** The owner of the fields of a server-side apply. */
+export interface FieldManager {
+  readonly name: string;
+  /** Whether it takes fields that have another owner. Otherwise these are a conflict. */
+  readonly force: boolean;
+}
+
 /** An answer of the API server, and to what. */
 interface Answer {
   readonly method: string;
@@ -73,7 +80,7 @@ const NOT_FOUND = 404;
 const DEFAULT_DEADLINE_MS = 30_000;
 /** An answer with the object's metadata alone, where nothing of it is read. */
 const METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-const FIELD_MANAGER = "bootstrapper";
+const OWN_FIELDS: FieldManager = { name: "bootstrapper", force: true };
 
 /**
  * A connection to the API server. All methods throw {@linkcode BootstrapError}:
@@ -164,9 +171,13 @@ export class KubernetesApi implements Disposable {
     return this.#call("PATCH", path, schema, fields, "application/merge-patch+json");
   }
 
-  /** Creates the object at a path or makes its fields the given ones (server-side apply, forced). */
-  async apply(path: string, object: unknown): Promise<void> {
-    const query = `?fieldManager=${FIELD_MANAGER}&force=true`;
+  /**
+   * Creates the object at a path or makes its fields the given ones (server-side apply).
+   *
+   * @param manager The owner of the fields. Default: this program, which takes them from other owners.
+   */
+  async apply(path: string, object: unknown, { name, force }: FieldManager = OWN_FIELDS): Promise<void> {
+    const query = `?fieldManager=${name}&force=${force}`;
     this.#check(await this.#send("PATCH", path + query, object, "application/apply-patch+yaml", METADATA));
   }
 

@@ -9,6 +9,7 @@ import { stringify } from "yaml";
 import { hostAndPort } from "../platform/host.ts";
 import { present } from "../platform/present.ts";
 import { AUTHORIZATION_FILE, AUTHORIZATION_FOLDER } from "./authorization_configuration.ts";
+import { KUBEADM_API_VERSIONS, laidUnder, type Mapping } from "./kubeadm_documents.ts";
 import { KUBELET_FOLDER, nodeCertificatePath } from "./kubelet_credentials.ts";
 import type { ClusterSettings, EtcdPatience, KubeadmTimeouts, LeaderElection } from "./settings.ts";
 
@@ -29,6 +30,8 @@ export interface NodeFacts {
   readonly address: string;
   /** Its address of the other family, in a cluster of both. */
   readonly secondAddress?: string;
+  /** What `nodeRegistration` gets of the node's own configuration: labels and taints. */
+  readonly registration?: Mapping;
 }
 
 /** The facts about a new cluster besides its settings. */
@@ -92,8 +95,8 @@ function hostOf(endpoint: string): string {
   return endpoint.slice(0, endpoint.lastIndexOf(":")).replace(/^\[(.*)\]$/, "$1");
 }
 
-function nodeRegistration(node: NodeFacts): Record<string, unknown> {
-  return {
+function nodeRegistration(node: NodeFacts): Mapping {
+  return laidUnder({
     name: node.name,
     criSocket: CRI_SOCKET,
     // Images are either part of the measured machine or missing. No image is fetched.
@@ -103,7 +106,7 @@ function nodeRegistration(node: NodeFacts): Record<string, unknown> {
       { name: "node-ip", value: addressesOf(node).join(",") },
       { name: "hostname-override", value: node.name },
     ],
-  };
+  }, node.registration);
 }
 
 /** The addresses of a node, the one by which others reach it first. */
@@ -113,7 +116,7 @@ export function addressesOf(
   return secondAddress === undefined ? [address] : [address, secondAddress];
 }
 
-function documents(...values: readonly Record<string, unknown>[]): string {
+function documents(...values: readonly Mapping[]): string {
   return values.map((value) => stringify(value)).join("---\n");
 }
 
@@ -143,14 +146,17 @@ export function imagesDocument(node: NodeFacts): Record<string, unknown> {
 }
 
 /**
- * Writes the documents of `kubeadm init`: InitConfiguration, ClusterConfiguration and KubeletConfiguration, as YAML.
+ * Writes the documents of `kubeadm init`, as YAML: InitConfiguration, ClusterConfiguration, KubeletConfiguration, and the
+ * operator's KubeProxyConfiguration. The operator's fields are laid under ours.
  */
 export function initDocuments(settings: ClusterSettings, facts: InitFacts): string {
   const endpoint = controlPlaneEndpoint(settings, facts.node);
   const election = settings.leaderElection === undefined ? [] : electionArguments(settings.leaderElection);
+  const { ClusterConfiguration, InitConfiguration, KubeletConfiguration, KubeProxyConfiguration } = settings.kubeadm ??
+    {};
   return documents(
-    { ...imagesDocument(facts.node), timeouts: settings.timeouts },
-    {
+    laidUnder({ ...imagesDocument(facts.node), timeouts: settings.timeouts }, InitConfiguration),
+    laidUnder({
       apiVersion: KUBEADM_API,
       kind: "ClusterConfiguration",
       clusterName: facts.clusterName,
@@ -171,18 +177,22 @@ export function initDocuments(settings: ClusterSettings, facts: InitFacts): stri
       ...(settings.etcd === undefined ? {} : { etcd: { local: { extraArgs: etcdArguments(settings.etcd) } } }),
       dns: { disabled: !settings.coreDns },
       proxy: { disabled: !settings.kubeProxy },
-    },
-    {
+    }, ClusterConfiguration),
+    laidUnder({
       apiVersion: KUBELET_API,
       kind: "KubeletConfiguration",
-      cgroupDriver: "systemd",
       // The kubelet requests no certificate. kubeadm writes `rotateCertificates: true` whatever stands here; the drop-in
       // in `deploy/kubelet.service.d/` overrides it.
       rotateCertificates: false,
       serverTLSBootstrap: false,
       tlsCertFile: SERVING_PEM,
       tlsPrivateKeyFile: SERVING_PEM,
-    },
+    }, { cgroupDriver: "systemd", ...KubeletConfiguration }),
+    ...(KubeProxyConfiguration === undefined ? [] : [{
+      apiVersion: KUBEADM_API_VERSIONS.KubeProxyConfiguration,
+      kind: "KubeProxyConfiguration",
+      ...KubeProxyConfiguration,
+    }]),
   );
 }
 
@@ -209,6 +219,8 @@ export interface JoinFacts {
   readonly discoveryKubeconfigPath: string;
   /** kubeadm's time limits. */
   readonly timeouts: KubeadmTimeouts;
+  /** The operator's JoinConfiguration for all nodes of the cluster. */
+  readonly joinConfiguration?: Mapping;
 }
 
 /**
@@ -219,12 +231,12 @@ export interface JoinFacts {
  */
 export function joinDocument(facts: JoinFacts, role: "worker" | "control-plane" = "worker"): string {
   const localAPIEndpoint = { advertiseAddress: facts.node.address, bindPort: API_SERVER_PORT };
-  return documents({
+  return documents(laidUnder({
     apiVersion: KUBEADM_API,
     kind: "JoinConfiguration",
     discovery: { file: { kubeConfigPath: facts.discoveryKubeconfigPath } },
     nodeRegistration: nodeRegistration(facts.node),
     ...(role === "worker" ? {} : { controlPlane: { localAPIEndpoint } }),
     timeouts: facts.timeouts,
-  });
+  }, facts.joinConfiguration));
 }

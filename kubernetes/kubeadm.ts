@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
 import { exists, removeIfExists } from "../platform/files.ts";
-import { type FailedCheck, parseFailedChecks } from "./_kubeadm_output.ts";
+import { type FailedCheck, parseFailedChecks, parseFailure } from "./_kubeadm_output.ts";
 import { failure, type FailureKind, type KubeadmParts, KubeadmProcess, type KubeadmRun } from "./_kubeadm_process.ts";
 import { redact } from "./_redact.ts";
 import { isWholePem, removeTornFiles } from "./_torn_files.ts";
@@ -117,6 +117,17 @@ export class Kubeadm {
   }
 
   /**
+   * Has kubeadm read documents strictly. It looks at nothing of the machine and calls nothing.
+   *
+   * @returns Why it would not take them; `undefined` if it would.
+   * @throws {BootstrapError} `system/command` if there is no kubeadm, `timeout/command`.
+   */
+  async validate(documents: string, run: KubeadmRun): Promise<string | undefined> {
+    const { code, stderr } = await this.#process.start(["config", "validate"], documents, run);
+    return code === 0 ? undefined : parseFailure(redact(stderr)).reason;
+  }
+
+  /**
    * Returns the images that the control plane of these documents needs, such as
    * `registry.k8s.io/kube-apiserver:v1.36.3`.
    */
@@ -124,6 +135,19 @@ export class Kubeadm {
     const { code, stdout, stderr } = await this.#process.start(["config", "images", "list"], documents, run);
     if (code !== 0) throw failure("config images list", code, stderr);
     return stdout.split("\n").map((line) => line.trim()).filter((line) => line !== "");
+  }
+
+  /**
+   * Renews all certificates of a control plane that kubeadm made, with the CAs on its disk. What is in them comes from
+   * those that are there. kubeadm calls no server.
+   *
+   * @param documents An InitConfiguration and a ClusterConfiguration, YAML: lifetime and kind of the keys are in it.
+   * @throws {BootstrapError} `system/kubeadm`, `timeout/command`, `aborted/command`, `system/command`. Some files may be
+   *   renewed then, and one half written.
+   */
+  async renewCertificates(documents: string, run: KubeadmRun): Promise<void> {
+    await this.#process.run(["certs", "renew", "all"], documents, run);
+    await this.#process.sync(run);
   }
 
   /** Whether the kubelet has all files that kubeadm writes, and its own credentials. */

@@ -63,7 +63,8 @@ const SHORTEST_SERVICES: Readonly<Record<AddressFamily, number>> = { 4: 12, 6: 1
 /** kubeadm needs ten addresses of Services (`MinimumAddressesInServiceSubnet`). */
 const LONGEST_SERVICES: Readonly<Record<AddressFamily, number>> = { 4: 28, 6: 124 };
 
-function newClusterProblems(settings: ClusterSettings): readonly Problem[] {
+/** Says what no new cluster may have in its settings. The text of each problem begins with its key. */
+export function newClusterProblems(settings: ClusterSettings): readonly Problem[] {
   const { kubernetesVersion, serviceSubnet = KUBEADM_SERVICE_SUBNET, podSubnet, controlPlaneEndpoint } = settings;
   const services = subnetsOf(serviceSubnet);
   const pods = podSubnet === undefined ? [] : subnetsOf(podSubnet);

@@ -5,14 +5,16 @@
  */
 import * as v from "valibot";
 import { type CommandRunner, runOrThrow } from "../platform/command.ts";
-import { BootstrapError } from "../platform/errors.ts";
+import { BootstrapError, hasCode, optionsOf } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import { pollUntil, type Wait } from "./_poll.ts";
+import { nodeSchema, type NotReady, notReadyOf } from "./_workloads.ts";
 import { type ApiCredentials, KubernetesApi } from "./api.ts";
 import { ForbiddenPatience } from "./forbidden_patience.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 
 export type { Wait } from "./_poll.ts";
+export type { NotReady } from "./_workloads.ts";
 
 /** The URL at which the kubelet reports its health (KubeletConfiguration, `healthzPort`). */
 const KUBELET_HEALTHZ = "http://127.0.0.1:10248/healthz";
@@ -27,11 +29,9 @@ const LOOK_AT_KUBELET = "Check the kubelet's log: journalctl -u kubelet";
 /** The awaited state: the Node exists, or it is Ready. */
 export type NodeState = "registered" | "ready";
 
-const nodeSchema = v.object({
-  status: v.object({
-    conditions: v.optional(v.array(v.object({ type: v.string(), status: v.string() })), []),
-  }),
-});
+/** What to do if a Node's Pods have no network. */
+export const INSTALL_NETWORK =
+  "Install a network plug-in: give its manifest to `bootstrapper init --network` or `bootstrapper network apply`, see docs/network.md";
 
 /**
  * Makes systemd start the kubelet, now and at every boot.
@@ -80,20 +80,45 @@ export async function waitForKubelet(wait: Wait, url: string = KUBELET_HEALTHZ):
 /**
  * Waits until a Node is registered or Ready.
  *
- * @throws {BootstrapError} `timeout/node`; errors of the API that are not retriable.
+ * @param onNotReady Called with each new reason for which the Node is not Ready.
+ * @throws {BootstrapError} `timeout/node`, with the last reason; errors of the API that are not retriable.
  */
-export async function waitForNode(api: KubernetesApi, name: string, state: NodeState, wait: Wait): Promise<void> {
-  await pollUntil(async () => {
-    const node = await api.find(`/api/v1/nodes/${name}`, nodeSchema);
-    if (node === undefined) return undefined;
-    return state === "registered" || node.status.conditions.some(isReady) || undefined;
-  }, {
-    ...wait,
-    firstMs: FIRST_POLL_MS,
-    longestMs: LONGEST_POLL_MS,
-    code: "timeout/node",
-    next: LOOK_AT_KUBELET,
-    failure: `The Node ${name} was not ${state === "ready" ? "Ready" : "registered"}`,
+export async function waitForNode(
+  api: Pick<KubernetesApi, "find">,
+  name: string,
+  state: NodeState,
+  wait: Wait,
+  onNotReady?: (why: NotReady) => void,
+): Promise<void> {
+  let last: NotReady | undefined;
+  try {
+    await pollUntil(async () => {
+      const node = await api.find(`/api/v1/nodes/${name}`, nodeSchema);
+      if (node === undefined) return undefined;
+      const why = state === "registered" ? undefined : notReadyOf(node);
+      if (why !== undefined && why.reason !== last?.reason) onNotReady?.(why);
+      last = why;
+      return why === undefined || undefined;
+    }, {
+      ...wait,
+      firstMs: FIRST_POLL_MS,
+      longestMs: LONGEST_POLL_MS,
+      code: "timeout/node",
+      next: LOOK_AT_KUBELET,
+      failure: `The Node ${name} was not ${state === "ready" ? "Ready" : "registered"}`,
+    });
+  } catch (error) {
+    throw hasCode(error, "timeout/node") && last !== undefined ? withReason(error, last) : error;
+  }
+}
+
+/** The same error with the reason for which the Node is not Ready. */
+function withReason(error: BootstrapError, { reason, lacksNetwork }: NotReady): BootstrapError {
+  if (reason === undefined) return error;
+  const what = lacksNetwork ? `it has no network plug-in (${reason})` : reason;
+  return new BootstrapError(error.code, `${error.message}: ${what}`, {
+    ...optionsOf(error),
+    ...(lacksNetwork ? { next: INSTALL_NETWORK } : {}),
   });
 }
 
@@ -121,10 +146,6 @@ export async function waitForOwnNode(
   using api = new KubernetesApi(credentials);
   const leftMs = Math.max(0, wait.deadlineMs - (wait.clock.monotonicMs() - start));
   await waitForNode(api, name, state, { ...wait, deadlineMs: leftMs });
-}
-
-function isReady({ type, status }: { readonly type: string; readonly status: string }): boolean {
-  return type === "Ready" && status === "True";
 }
 
 /**

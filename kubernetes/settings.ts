@@ -16,6 +16,8 @@ import type { Network } from "../platform/ip_address.ts";
 import { readNetwork } from "../platform/ip_address.ts";
 import { shown } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
+import { isClusterFile, readClusterFile } from "./_cluster_file.ts";
+import type { KubeadmDocuments } from "./kubeadm_documents.ts";
 
 /** A duration in whole hours, minutes and seconds, as kubeadm itself writes them: `4m`, `4m0s`, `1h30m`. */
 const DURATION = /^(?=\d)(?:(\d{1,5})h)?(?:(\d{1,5})m)?(?:(\d{1,5})s)?$/;
@@ -137,6 +139,8 @@ export interface ClusterSettings {
   readonly leaderElection?: LeaderElection;
   /** How long a node's certificates last, as a duration of the form `168h`. Default: seven days. */
   readonly nodeCertificateLifetime: string;
+  /** kubeadm's own documents, which are laid under what the bootstrapper sets. */
+  readonly kubeadm?: KubeadmDocuments;
 }
 
 /**
@@ -243,7 +247,8 @@ export const settingsSchema: GenericSchema<unknown, ClusterSettings> = v.strictO
   nodeCertificateLifetime: v.optional(nodeCertificateLifetime, "168h"),
 });
 
-const NOT_SETTABLE = "this cannot be set for a new cluster";
+const NOT_SETTABLE =
+  "this is kubeadm's: write it in a ClusterConfiguration of kubeadm.k8s.io/v1beta4, in the same file after a line ---";
 /** What to write instead of keys of kubeadm's documents, and of other tools. */
 const HINTS: KeyHints = {
   podCIDR: "it is podSubnet",
@@ -272,10 +277,11 @@ export const KUBEADM_SERVICE_SUBNET = "10.96.0.0/12";
 export const defaultTimeouts: KubeadmTimeouts = Object.freeze(v.parse(timeoutsSchema, {}));
 
 /**
- * Reads a cluster document.
+ * Reads a cluster file: the cluster document, and kubeadm's own documents, each at most once, with lines `---` between
+ * them. What both can say, such as `kubernetesVersion`, is said in one of them.
  *
  * @param text YAML.
- * @param what The document's name for errors, such as its path.
+ * @param what The file's name for errors, such as its path.
  * @param check Further checks of settings that the schema accepts.
  * @throws {BootstrapError} `usage/document` with all problems, their lines, and the path of the first wrong key.
  */
@@ -284,7 +290,9 @@ export function readClusterSettings(
   what: string = CLUSTER_DOCUMENT,
   check?: (settings: ClusterSettings) => readonly Problem[],
 ): ClusterSettings {
-  return readDocument(text, settingsSchema, what, { kind: "cluster", hints: HINTS, ...present("check", check) });
+  const read = (own: string) =>
+    readDocument(own, settingsSchema, what, { kind: "cluster", hints: HINTS, ...present("check", check) });
+  return isClusterFile(text) ? readClusterFile(text, what, read) : read(text);
 }
 
 /** How long the certificates of a cluster's nodes last, milliseconds. */

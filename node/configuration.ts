@@ -6,6 +6,7 @@
  * @module
  */
 import type { NodeRole } from "../kubernetes/node_role.ts";
+import { registrationOf } from "./registration_schema.ts";
 import { combinedName } from "../attestation/combined.ts";
 import type { EvidenceKind } from "../attestation/kind.ts";
 import { defaultKind, exclusivePair, insecureNames, kindNamed } from "../attestation/kind.ts";
@@ -18,8 +19,8 @@ import { readOperatorKey } from "../certificate/operator_key.ts";
 import type { Bytes } from "../platform/bytes.ts";
 import { hex } from "../platform/bytes.ts";
 import { familyParts } from "../platform/dual_stack.ts";
-import { BootstrapError } from "../platform/errors.ts";
 import type { Problem } from "../platform/document.ts";
+import { DocumentError, keyPath, placedProblems } from "../platform/document.ts";
 import type { ConfigurationDocument } from "./configuration_schema.ts";
 import { newNodeProblems, readConfigurationDocument } from "./configuration_schema.ts";
 import type { FoundingConfiguration, FoundingPolicy } from "./founding_configuration.ts";
@@ -33,8 +34,11 @@ import {
   readFoundingPolicy,
   sizeRemarks,
 } from "./founding_configuration.ts";
+import type { MetadataConfiguration, MetadataField } from "./metadata/values.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
-import { endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
+import { endpointIdentity, endpointText, readListenAddress } from "../platform/endpoint.ts";
+import type { EndpointSource } from "../platform/endpoint_source.ts";
+import { isFollowed, readEndpointSource, sourceText } from "../platform/endpoint_source.ts";
 import { addressBytes, familyOf } from "../platform/ip_address.ts";
 import { present } from "../platform/present.ts";
 
@@ -71,6 +75,8 @@ export interface NodeConfiguration {
     /** The network of the other family in which the machine's second address is, CIDR. */
     readonly secondAddressFrom?: string;
     readonly role: NodeRole;
+    /** What kubeadm's `nodeRegistration` gets: labels and taints. */
+    readonly registration?: Readonly<Record<string, unknown>>;
   };
   readonly evidence: EvidenceConfiguration;
   /** How the node takes part in a founding among equals; absent if it only joins, or an operator founds its cluster. */
@@ -83,7 +89,9 @@ export interface NodeConfiguration {
    */
   readonly init: { readonly enabled: boolean; readonly listen?: Endpoint };
   /** The join services to try; by default those of the other founders. Empty only if the InitServer runs. */
-  readonly join: { readonly endpoints: readonly Endpoint[] };
+  readonly join: { readonly endpoints: readonly EndpointSource[] };
+  /** What the node takes from its machine's metadata; absent if nothing. It has no value of its own for these. */
+  readonly metadata?: MetadataConfiguration;
   /** Whether the node bootstraps even if the code that the image runs before the bootstrapper is not fully measured. */
   readonly allowUnmeasuredImage: boolean;
 }
@@ -128,7 +136,7 @@ export function configurationRemarks(
   { node, join, trust, founding }: Pick<NodeConfiguration, "node" | "join" | "trust" | "founding">,
 ): readonly string[] {
   const { address, discovery } = founding ?? {};
-  const endpoints = join.endpoints.map(endpointText);
+  const endpoints = join.endpoints.map(sourceText);
   const peers = discovery?.by === "peers" ? discovery.peers.map(endpointText) : [];
   const own = { peers, ...present("address", address === undefined ? undefined : endpointText(address)) };
   return [
@@ -162,23 +170,25 @@ function readConfiguration(
       return [policyProblem(error), ...foundingProblems(document, settings, undefined), ...check(document)];
     }
   });
-  return completed(document, policy, what, kinds);
+  return completed(document, policy, { text, what }, kinds);
 }
 
 function completed(
   document: ConfigurationDocument,
   policy: FoundingPolicy | undefined,
-  what: string,
+  source: { readonly text: string; readonly what: string },
   kinds: readonly EvidenceKind[],
 ): NodeConfiguration {
-  const problems: (readonly [key: string, reason: string])[] = [];
-  const fail: Fail = (key, reason) => void problems.push([key, reason]);
+  const problems: Problem[] = [];
+  const fail: Fail = (key, reason) => void problems.push({ path: pathOf(key), text: `${key}: ${reason}` });
   const trust = readTrust(document, policy, kinds, fail);
   const init = readInit(document, trust, fail);
   const founding = document.founding === undefined ? undefined : foundingConfiguration(document.founding);
   const named = readEndpoints(document.join?.endpoints ?? [], fail);
   const endpoints = named.length === 0 && founding !== undefined ? foundersJoinServices(founding) : named;
-  if (!init.enabled && endpoints.length === 0) {
+  for (const [key, reason] of metadataConflicts(document)) fail(key, reason);
+  const mayComeLater = document.metadata?.use.includes("endpoints") === true;
+  if (!init.enabled && endpoints.length === 0 && !mayComeLater) {
     fail("join.endpoints", "at least one is needed, as this node runs no InitServer and could never become a member");
   }
   const { name, address, addressFrom, role = founding === undefined ? "worker" : "control-plane" } = document.node ??
@@ -197,13 +207,7 @@ function completed(
     const variant = combinedName(evidence.kinds.map((kind) => kind.name));
     fail("node.role", `no join service makes a node without evidence (evidence.variant "${variant}") a control plane`);
   }
-  const [first] = problems;
-  if (first !== undefined) {
-    const all = problems.map(([key, reason]) => `${key}: ${reason}`).join("; ");
-    throw new BootstrapError("usage/configuration", `Cannot use ${what}: ${all}`, {
-      details: { document: what, key: first[0] },
-    });
-  }
+  if (problems.length > 0) throw impossible(source, problems);
   return {
     trust,
     node: {
@@ -213,14 +217,50 @@ function completed(
       ...present("secondAddress", secondAddress),
       ...present("addressFrom", firstNetwork),
       ...present("secondAddressFrom", secondNetwork),
+      ...present("registration", registrationOf(document.nodeRegistration)),
     },
     evidence,
     ...present("founding", founding),
     ...present("foundingPolicy", policy),
     init,
+    ...present("metadata", document.metadata),
     join: { endpoints },
     allowUnmeasuredImage: document.allowUnmeasuredImage ?? false,
   };
+}
+
+function impossible(
+  { text, what }: { readonly text: string; readonly what: string },
+  problems: readonly Problem[],
+): DocumentError {
+  const placed = placedProblems(text, problems);
+  const all = placed.map(({ line, text }) => line === undefined ? text : `line ${line}: ${text}`).join("; ");
+  return new DocumentError("usage/configuration", `Cannot use ${what}: ${all}`, placed, {
+    details: { document: what, key: keyPath(problems[0]?.path ?? []) },
+  });
+}
+
+/** The keys of a path such as `join.endpoints[0]`. */
+function pathOf(key: string): Problem["path"] {
+  return [...key.matchAll(/\w+/g)].map(([step]) => /^\d+$/.test(step) ? Number(step) : step);
+}
+
+/** What a configuration both names and takes from metadata. */
+function metadataConflicts(
+  { metadata, node = {}, join = {}, founding }: ConfigurationDocument,
+): readonly (readonly [key: string, reason: string])[] {
+  const keys: Readonly<Record<MetadataField, string | undefined>> = {
+    name: node.name === undefined ? undefined : "node.name",
+    address: node.address !== undefined ? "node.address" : node.addressFrom && "node.addressFrom",
+    role: node.role !== undefined ? "node.role" : founding && "founding",
+    endpoints: join.endpoints === undefined ? undefined : "join.endpoints",
+  };
+  return (metadata?.use ?? []).flatMap((field) => {
+    const key = keys[field];
+    return key === undefined
+      ? []
+      : [["metadata.use", `${key} says the ${field} already: remove one of the two`] as const];
+  });
 }
 
 /** Notes a problem. */
@@ -285,14 +325,15 @@ export function initListen({ listen }: NodeConfiguration["init"], address: strin
   return listen ?? { host: isIpv6 ? "::" : "0.0.0.0", port: INIT_PORT };
 }
 
-function readEndpoints(texts: readonly string[], fail: Fail): readonly Endpoint[] {
+function readEndpoints(texts: readonly string[], fail: Fail): readonly EndpointSource[] {
   const seen = new Map<string, string>();
   return texts.map((text, index) => {
     const key = `join.endpoints[${index}]`;
-    const endpoint = readEndpoint(text, key);
-    const earlier = seen.get(endpointText(endpoint));
+    const endpoint = readEndpointSource(text, key);
+    const own = isFollowed(endpoint) ? sourceText(endpoint) : endpointIdentity(endpoint);
+    const earlier = seen.get(own);
     if (earlier !== undefined) fail(key, `it is the same endpoint as ${earlier}`);
-    seen.set(endpointText(endpoint), key);
+    seen.set(own, key);
     return endpoint;
   });
 }

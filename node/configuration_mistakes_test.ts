@@ -198,10 +198,6 @@ const DOCUMENTS: Readonly<Record<string, readonly [text: string, what: RegExp]>>
     "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\n",
     /this is kubeadm's document JoinConfiguration/,
   ],
-  "several of kubeadm's": [
-    "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n",
-    /this is kubeadm's document InitConfiguration/,
-  ],
   "the kubelet's": [
     "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n",
     /this is the kubelet's document/,
@@ -344,9 +340,13 @@ Deno.test("readNewClusterSettings() takes networks that a cluster can have, or s
 Deno.test("readNewClusterSettings() says what to write instead of keys and values that it does not know", () => {
   check(readNewClusterSettings, [
     ["podCIDR", cluster("podCIDR: 10.244.0.0/16"), /podCIDR is no key here; it is podSubnet/],
-    ["imageRepository", cluster("imageRepository: registry.example.org/k8s"), /imageRepository .*cannot be set/],
-    ["dnsDomain", cluster("dnsDomain: example.internal"), /dnsDomain .*cannot be set/],
-    ["apiServer", cluster("apiServer: {extraArgs: {}}"), /apiServer .*cannot be set/],
+    [
+      "imageRepository",
+      cluster("imageRepository: registry.example.org/k8s"),
+      /imageRepository .*write it in a ClusterConfiguration/,
+    ],
+    ["dnsDomain", cluster("dnsDomain: example.internal"), /dnsDomain .*write it in a ClusterConfiguration/],
+    ["apiServer", cluster("apiServer: {extraArgs: {}}"), /apiServer .*write it in a ClusterConfiguration/],
     ["a text for a truth value", cluster('coreDns: "false"'), /write false without quotes/],
     ["two keys", cluster("proxyMode: ipvs\nfeatureGates: {X: true}"), [/line 2: proxyMode/, /line 3: featureGates/]],
     ["names", cluster("nodeName: cp-1\nclusterName: demo"), [/nodeName .*node\.name/, /clusterName .*--name/]],

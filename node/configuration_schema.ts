@@ -9,13 +9,15 @@ import type { EkType } from "../attestation/kinds/tpm/templates.ts";
 import { EK_TYPES } from "../attestation/kinds/tpm/templates.ts";
 import { CLUSTER_ID_TEXT } from "../certificate/cluster_id.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
+import { newClusterProblems } from "../kubernetes/new_cluster.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import { NODE_ROLES } from "../kubernetes/node_role.ts";
 import { checkedText, problemIn } from "../platform/checked_text.ts";
-import { familyPartsProblem } from "../platform/dual_stack.ts";
-import type { KeyHints, Problem } from "../platform/document.ts";
+import { familyParts, familyPartsProblem } from "../platform/dual_stack.ts";
+import type { DocumentSchema, KeyHints, Problem } from "../platform/document.ts";
 import { keyPath, readDocument } from "../platform/document.ts";
-import { parseEndpoint, parseListenAddress } from "../platform/endpoint.ts";
+import { parseListenAddress } from "../platform/endpoint.ts";
+import { isFollowed, parseEndpointSource } from "../platform/endpoint_source.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import type { AddressFamily } from "../platform/ip_address.ts";
 import {
@@ -28,7 +30,10 @@ import {
 } from "../platform/ip_address.ts";
 import { labelProblem, nodeNameProblem, reservedNameProblem, shown } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
+import type { MetadataConfiguration } from "./metadata/values.ts";
+import { METADATA_FIELDS, METADATA_SOURCES } from "./metadata/values.ts";
 import type { FoundingDocument, FoundingTrustDocument } from "./founding_schema.ts";
+import { type RegistrationDocument, registrationSchema } from "./registration_schema.ts";
 import { foundingSchema, foundingTrustSchema, uncallableFounder } from "./founding_schema.ts";
 
 const JOIN_SERVICE_PORT = 9444;
@@ -85,17 +90,27 @@ function familyOfText(text: string): AddressFamily {
 
 /** Says why a node cannot call an endpoint. It can call a loopback address: a tunnel may begin there. */
 function uncallableProblem(text: string): string | undefined {
-  const endpoint = parseEndpoint(text);
-  if (typeof endpoint === "string") return endpoint;
-  const address = addressBytes(endpoint.host);
+  const source = parseEndpointSource(text);
+  if (typeof source === "string") return source;
+  const address = isFollowed(source) ? undefined : addressBytes(source.host);
   const kind = address && unreachableKind(address);
   return kind === undefined || kind === "loopback"
     ? undefined
     : `no join service can be reached at ${shown(text)}: the address is ${kind}`;
 }
 
+/** Says why no address of a network can be a node's. */
+function unreachableNetworkProblem(text: string): string | undefined {
+  for (const part of familyParts(text)) {
+    const network = readNetwork(part);
+    const kind = typeof network === "string" ? undefined : unreachableKind(network.start);
+    if (kind !== undefined && kind !== "unspecified") return `other nodes cannot reach ${shown(part)}: it is ${kind}`;
+  }
+  return undefined;
+}
+
 const endpoint = checkedText(
-  problemIn((text) => parseEndpoint(text, { usualPort: JOIN_SERVICE_PORT })),
+  problemIn((text) => parseEndpointSource(text, { usualPort: JOIN_SERVICE_PORT })),
   ({ received }) => `expected HOST:PORT in quotes, as in "10.77.0.11:${JOIN_SERVICE_PORT}", seen ${received}`,
 );
 const listenAddress = checkedText(
@@ -106,14 +121,19 @@ const listenAddress = checkedText(
 /** What to write instead of keys that this program does not have. */
 const HINTS: KeyHints = {
   version: "write version: 1",
-  "node.labels": "a node's labels are not set here: use `kubectl label`, or --node-labels of the kubelet",
-  "node.taints": "a node's taints are not set here: use `kubectl taint`, or --register-with-taints of the kubelet",
+  "node.labels": "labels stand in nodeRegistration.labels; or use `kubectl label`",
+  "node.taints": "taints stand in nodeRegistration.taints; or use `kubectl taint`",
+  "nodeRegistration.kubeletExtraArgs":
+    "this file is not measured, so it has no arguments of the kubelet: write them in a JoinConfiguration of the cluster file",
   "node.hostname": 'the node\'s name is "name"',
   "node.ip": 'the node\'s address is "address"',
   "trust.founding.token":
     "the token is a secret: give it as the credential bootstrapper.token; its public half is tokenKey",
   "founding.size": "the number of founders is trust.founding.size",
   "founding.port": "the port is that of founding.listen",
+  "node.nameFrom": "what comes from the machine's metadata is named in metadata.use",
+  "node.roleFrom": "what comes from the machine's metadata is named in metadata.use",
+  "join.endpointsFrom": "what comes from the machine's metadata is named in metadata.use",
   "proxy": "this program uses no proxy",
 };
 
@@ -135,6 +155,8 @@ export interface ConfigurationDocument {
     readonly addressFrom?: string;
     readonly role?: NodeRole;
   };
+  /** How the Node registers. */
+  readonly nodeRegistration?: RegistrationDocument;
   /** The evidence that the node gives. */
   readonly evidence?: {
     readonly variant?: string | readonly string[];
@@ -145,11 +167,23 @@ export interface ConfigurationDocument {
   readonly join?: { readonly endpoints?: readonly string[] };
   /** How this machine takes part in a founding among equals. */
   readonly founding?: FoundingDocument;
+  /** What the node takes from its machine's metadata, in the place of values of its own. */
+  readonly metadata?: MetadataConfiguration;
   /** Whether the node bootstraps even if its image is not fully measured. */
   readonly allowUnmeasuredImage?: boolean;
 }
 
-function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<unknown, ConfigurationDocument> {
+const metadataSchema = v.strictObject({
+  source: v.picklist(METADATA_SOURCES),
+  use: v.pipe(
+    v.array(v.picklist(METADATA_FIELDS)),
+    v.minLength(1, `it must name at least one of ${METADATA_FIELDS.join(", ")}`),
+    v.check((fields) => new Set(fields).size === fields.length, "it must name each value once"),
+  ),
+});
+
+/** Returns the schema of a configuration document. */
+export function configurationSchema(kinds: readonly EvidenceKind[]): DocumentSchema<ConfigurationDocument> {
   const kind = v.picklist(kinds.map(({ name }) => name));
   return v.strictObject({
     version: v.literal(1),
@@ -165,6 +199,7 @@ function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<un
       addressFrom: v.exactOptional(network),
       role: v.exactOptional(v.picklist(NODE_ROLES)),
     })),
+    nodeRegistration: v.exactOptional(registrationSchema),
     evidence: v.exactOptional(v.strictObject({
       variant: v.exactOptional(v.union([kind, v.array(kind)])),
       ekType: v.exactOptional(v.picklist(EK_TYPES)),
@@ -178,8 +213,9 @@ function configurationSchema(kinds: readonly EvidenceKind[]): v.GenericSchema<un
       endpoints: v.exactOptional(v.pipe(v.array(endpoint), v.maxLength(64, "at most 64 endpoints are allowed"))),
     })),
     founding: v.exactOptional(foundingSchema),
+    metadata: v.exactOptional(metadataSchema),
     allowUnmeasuredImage: v.exactOptional(v.boolean()),
-  });
+  }) as v.GenericSchema<unknown, ConfigurationDocument>;
 }
 
 /** The values of a configuration that are checked more strictly of a fresh node. */
@@ -192,7 +228,7 @@ export type NewNodeValues = Pick<ConfigurationDocument, "node" | "join" | "found
 export function newNodeProblems(
   { node = {}, join: { endpoints = [] } = {}, founding = {} }: NewNodeValues,
 ): readonly Problem[] {
-  const { name, address } = node;
+  const { name, address, addressFrom } = node;
   const founders = (founding.peers ?? []).map((text, index) => [["founding", "peers", index], text] as const);
   const found: readonly (readonly [path: Problem["path"], reason: string | undefined])[] = [
     [["node", "name"], name === undefined ? undefined : reservedNameProblem(name)],
@@ -200,11 +236,24 @@ export function newNodeProblems(
       ["node", "address"],
       address === undefined ? undefined : familyPartsProblem(address, nodeAddressProblem, familyOfText),
     ],
+    [["node", "addressFrom"], addressFrom === undefined ? undefined : unreachableNetworkProblem(addressFrom)],
     ...endpoints.map((text, index) => [["join", "endpoints", index], uncallableProblem(text)] as const),
     ...founders.map(([path, text]) => [path, uncallableFounder(text)] as const),
     [["founding", "address"], founding.address === undefined ? undefined : uncallableFounder(founding.address)],
   ];
-  return found.flatMap(([path, reason]) => reason === undefined ? [] : [{ path, text: `${keyPath(path)}: ${reason}` }]);
+  const own = found.flatMap(([path, reason]) =>
+    reason === undefined ? [] : [{ path, text: `${keyPath(path)}: ${reason}` }]
+  );
+  return [...own, ...foundedClusterProblems(founding.cluster)];
+}
+
+/** What no new cluster may have, in the settings of the cluster that this machine may found. */
+function foundedClusterProblems(settings: FoundingDocument["cluster"]): readonly Problem[] {
+  if (settings === undefined) return [];
+  return newClusterProblems(settings).map(({ path, text }) => ({
+    path: ["founding", "cluster", ...path],
+    text: `founding.cluster.${text}`,
+  }));
 }
 
 /**

@@ -8,6 +8,7 @@ import { trustDigest } from "../protocol/transcript.ts";
 import { writePem } from "../certificate/pem.ts";
 import { operatorKeyLine, readOperatorKey } from "../certificate/operator_key.ts";
 import { concat, fromHex, hex } from "../platform/bytes.ts";
+import { sourceText } from "../platform/endpoint_source.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { initListen, readNodeConfiguration } from "./configuration.ts";
 
@@ -35,6 +36,8 @@ function failure(document: Document): BootstrapError {
   throw new assert.AssertionError({ message: `accepted: ${stringify(document)}` });
 }
 
+const NAMES = ["dns:Join.example:9444", "srv:_bootstrapper._tcp.Example.org"];
+
 Deno.test("readNodeConfiguration() fills in the defaults when only the trust part is given", () => {
   assert.deepEqual(read({ version: 1, trust }), {
     trust: {
@@ -56,17 +59,19 @@ Deno.test("readNodeConfiguration() gives every value when all are set", () => {
     node: { name: "one", address: "fd00::2", role: "control-plane" },
     evidence: { variant: "tpm", ekType: "ecc-p384" },
     init: { enabled: true, listen: "[::]:1234" },
-    join: { endpoints: ["10.77.0.11:9444", "[fd00::1]:9444", "control-plane.example:9444"] },
+    join: { endpoints: ["10.77.0.11:9444", "[fd00::1]:9444", "control-plane.example:9444", ...NAMES] },
     allowUnmeasuredImage: true,
   });
   assert.deepEqual(configuration.trust.operatorKeys.map(hex), [hex(spki(1)), hex(spki(2))]);
   assert.deepEqual(configuration.node, { name: "one", address: "fd00::2", role: "control-plane" });
   assert.deepEqual(configuration.evidence, { kinds: [TPM], ekType: "ecc-p384" });
   assert.deepEqual(configuration.init, { enabled: true, listen: { host: "::", port: 1234 } });
-  assert.deepEqual(configuration.join.endpoints.map(({ host }) => host), [
-    "10.77.0.11",
-    "fd00::1",
-    "control-plane.example",
+  assert.deepEqual(configuration.join.endpoints.map(sourceText), [
+    "10.77.0.11:9444",
+    "[fd00::1]:9444",
+    "control-plane.example:9444",
+    "dns:join.example:9444",
+    "srv:_bootstrapper._tcp.example.org",
   ]);
   assert.equal(configuration.allowUnmeasuredImage, true);
   assert.deepEqual(configuration.trust.switches, ["allowUnmeasuredImage"]);

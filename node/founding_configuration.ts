@@ -15,7 +15,7 @@ import { sha256Now, utf8 } from "../platform/bytes.ts";
 import type { Problem } from "../platform/document.ts";
 import { keyPath } from "../platform/document.ts";
 import type { Endpoint } from "../platform/endpoint.ts";
-import { endpointText, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
+import { endpointIdentity, readEndpoint, readListenAddress } from "../platform/endpoint.ts";
 import { asBootstrapError } from "../platform/errors.ts";
 import { present } from "../platform/present.ts";
 import { readYaml } from "../platform/yaml.ts";
@@ -155,7 +155,7 @@ function peerProblems(peers: readonly string[]): Found {
   const seen = new Map<string, string>();
   return peers.flatMap((text, index) => {
     const path = ["founding", "peers", index];
-    const peer = endpointText(readEndpoint(text, keyPath(path), FOUNDING_PORT));
+    const peer = endpointIdentity(readEndpoint(text, keyPath(path), FOUNDING_PORT));
     const earlier = seen.get(peer);
     seen.set(peer, keyPath(path));
     return earlier === undefined ? [] : [[path, `it is the same founder as ${earlier}`] as const];

@@ -7,7 +7,10 @@ import { proveChannelBinding } from "../channel/finished.ts";
 import type { JoinClientDependencies, JoinClientOptions } from "../join/client.ts";
 import { runJoinClient } from "../join/client.ts";
 import { onAbort, untilAborted } from "../platform/abortable.ts";
+import { endpointText } from "../platform/endpoint.ts";
+import { sourceText } from "../platform/endpoint_source.ts";
 import { BootstrapError } from "../platform/errors.ts";
+import type { FollowedEndpoints } from "../platform/follow_endpoints.ts";
 import { present } from "../platform/present.ts";
 import type { StayingParts } from "./adopted_worker.ts";
 import { isAdopted, stayingParts } from "./adopted_worker.ts";
@@ -16,6 +19,7 @@ import type { JoinGate } from "./join_gate.ts";
 import { kubeletVersion, systemdKubelet } from "./kubelet.ts";
 import { failedChecks } from "./preflight.ts";
 import type { Contender } from "./run_dependencies.ts";
+import type { EndpointsStatus } from "./status.ts";
 import { statusRefusal } from "./status.ts";
 
 /**
@@ -98,6 +102,7 @@ async function dependencies(contender: Contender): Promise<JoinClientDependencie
 
 function options({ deps: { clock }, status, onLocked }: Contender, signal: AbortSignal): JoinClientOptions {
   let wasRefused = false;
+  const sources = new Map<string, EndpointsStatus>();
   return {
     signal,
     onEndpointFailure: ({ endpoint, error, kind }) => {
@@ -106,6 +111,10 @@ function options({ deps: { clock }, status, onLocked }: Contender, signal: Abort
       if (wasRefused && kind === "unreachable") return;
       status.update({ lastRefusal: statusRefusal(error, clock.now(), endpoint) });
     },
+    onEndpointSource: (followed) => {
+      sources.set(sourceText(followed.source), endpointsStatus(followed));
+      status.update({ endpoints: [...sources.values()].slice(0, SHOWN_SOURCES) });
+    },
     onStepFailure: (error) => {
       status.update({ lastRefusal: statusRefusal(error, clock.now()) });
     },
@@ -113,5 +122,20 @@ function options({ deps: { clock }, status, onLocked }: Contender, signal: Abort
       onLocked();
       status.update({ phase: "joining", owner: "join", clusterId, waitsFor: undefined, lastRefusal: undefined });
     },
+  };
+}
+
+/** The status must stay small whatever a name server answers. */
+const SHOWN_SOURCES = 16;
+const SHOWN_ENDPOINTS = 16;
+const LONGEST_FAILURE = 300;
+
+function endpointsStatus({ source, endpoints, leftOut, failure }: FollowedEndpoints): EndpointsStatus {
+  return {
+    source: sourceText(source),
+    count: endpoints.length,
+    endpoints: endpoints.slice(0, SHOWN_ENDPOINTS).map(endpointText),
+    ...present("leftOut", leftOut === 0 ? undefined : leftOut),
+    ...present("failure", failure?.slice(0, LONGEST_FAILURE)),
   };
 }

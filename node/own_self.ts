@@ -66,6 +66,7 @@ export async function ownSelf({ configuration: { node }, machine, paths }: OwnSe
     address: node.address ?? ownAddress(machine, node.addressFrom, kept?.address),
     ...present("secondAddress", secondAddressOf(node, machine, kept?.secondAddress)),
     role: node.role,
+    ...present("registration", node.registration),
   };
 }
 
@@ -94,6 +95,20 @@ export async function keepSelf(
   if (await exists(new LockFile(state).path) && await exists(path)) return;
   await ensureFolder(state, STATE_FOLDER_MODE);
   await writeFileAtomic(path, utf8(`${JSON.stringify({ version: 1, name, address, secondAddress })}\n`), PUBLIC);
+}
+
+/**
+ * Returns the name and the addresses of a member as it has kept them, without its configuration.
+ *
+ * @throws {BootstrapError} `precondition/not-a-member` if nothing is kept, `malformed/self`, `system/file`.
+ */
+export async function memberSelf(paths: OwnSelfFacts["paths"]): Promise<Named> {
+  const { name, address, secondAddress } = await keptSelf(paths) ?? {};
+  if (name !== undefined && address !== undefined) return { name, address, ...present("secondAddress", secondAddress) };
+  throw new BootstrapError(
+    "precondition/not-a-member",
+    `This node has kept no name and address: ${join(paths.state, SELF_FILE)} is missing`,
+  );
 }
 
 function ownAddress(machine: MachineFacts, from: string | undefined, kept: string | undefined): string {

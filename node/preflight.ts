@@ -14,6 +14,7 @@ import { sandboxImageProblems } from "../kubernetes/sandbox_image.ts";
 import type { ImageFinding } from "./image_measured.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import type { NodePaths } from "./paths.ts";
+import { swapsOf } from "./swaps.ts";
 
 /** A clock that shows an earlier time is wrong: this program did not exist then. */
 const EARLIEST_TIME = new Date("2026-01-01T00:00:00Z");
@@ -60,11 +61,6 @@ export function neededPorts(role: NodeRole, joinServicePort: number): readonly n
 
 const PROC_DEADLINE_MS = 10_000;
 const SANDBOX_DEADLINE_MS = 60_000;
-
-/** The files and devices in the content of `/proc/swaps`: a header line, then one line each (Linux, `swap_show()`). */
-export function swapsOf(table: string): readonly string[] {
-  return table.split("\n").slice(1).flatMap((line) => line.trim().split(/\s+/)[0] ?? []).filter((name) => name !== "");
-}
 
 /** Returns the checks of this node. */
 export function nodeChecks(facts: NodeCheckFacts): NodeCheck[] {

@@ -5,7 +5,8 @@ import type { CommandRunner } from "../platform/command.ts";
 import { systemCommands } from "../platform/command.ts";
 import { nodePaths } from "./paths.ts";
 import type { NodeCheckFacts } from "./preflight.ts";
-import { failedChecks, neededPorts, nodeChecks, swapsOf } from "./preflight.ts";
+import { swapsOf } from "./swaps.ts";
+import { failedChecks, neededPorts, nodeChecks } from "./preflight.ts";
 
 const noPrograms: CommandRunner = { run: () => Promise.reject(new Error("no such program")) };
 

@@ -125,9 +125,15 @@ export async function recordIssuedCertificates(
   return record;
 }
 
+/** The files whose modification time says when a unit starts the program next. */
+export const DUE_FILES: Readonly<Record<"node" | "controlPlane", string>> = Object.freeze({
+  node: "renewal.due",
+  controlPlane: "control-plane-renewal.due",
+});
+
 /** Sets when the unit starts the program next. */
-export async function setNextLook(stateFolder: string, time: Date): Promise<void> {
-  const path = join(stateFolder, "renewal.due");
+export async function setNextLook(stateFolder: string, time: Date, file: string = DUE_FILES.node): Promise<void> {
+  const path = join(stateFolder, file);
   await writeFileAtomic(path, utf8(`${time.toISOString()}\n`), { mode: FILE_MODE });
   await Deno.utime(path, time, time);
 }

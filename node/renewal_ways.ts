@@ -20,8 +20,9 @@ import { renewOwnCertificates } from "../kubernetes/own_node_certificates.ts";
 import { nodeCertificateLifetimeMs, readClusterSettings } from "../kubernetes/settings.ts";
 import { LockFile } from "../nodelock/file.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { Endpoint } from "../platform/endpoint.ts";
 import { endpointText, readEndpoint } from "../platform/endpoint.ts";
+import type { EndpointSource } from "../platform/endpoint_source.ts";
+import { isFollowed, sourceText } from "../platform/endpoint_source.ts";
 import { asBootstrapError, BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
@@ -43,7 +44,7 @@ export interface AttestingNode {
   /** The node's name and address; the name in its certificate wins. */
   readonly self: NodeSelf;
   /** The join services in the configuration, which are asked as well as those of the last ticket. */
-  readonly endpoints: readonly Endpoint[];
+  readonly endpoints: readonly EndpointSource[];
   readonly issuer: EvidenceIssuer;
   /** The machine's identity key, where its kind of evidence knows it by a key. */
   readonly identityKey?: NodeKeys["identity"];
@@ -68,7 +69,9 @@ export function attestationWay({ paths, clock, log }: WayParts, load: () => Prom
     const lock = await new LockFile(paths.state).readDurably();
     if (lock === undefined) throw new BootstrapError("precondition/no-cluster", "This node belongs to no cluster");
     const { trust, self, endpoints, issuer, identityKey, kubeletVersion } = await load();
-    const asked = allEndpoints(joinEndpoints, endpoints).filter(({ host }) => host !== self.address);
+    const asked = allEndpoints(joinEndpoints, endpoints).filter((source) =>
+      isFollowed(source) || source.host !== self.address
+    );
     if (asked.length === 0) throw noEndpoints();
     const keys: NodeKeys = {
       ...await createNodeKeys(),
@@ -100,9 +103,12 @@ function nameOf({ client }: InstalledCertificates, { name }: NodeSelf): string {
 }
 
 /** Joins the endpoints of the last ticket with those of the configuration, each once. */
-function allEndpoints(recorded: readonly string[], configured: readonly Endpoint[]): Endpoint[] {
-  const endpoints = [...recorded.map((text) => readEndpoint(text, "a join endpoint on record")), ...configured];
-  return [...new Map(endpoints.map((endpoint) => [endpointText(endpoint), endpoint])).values()];
+function allEndpoints(recorded: readonly string[], configured: readonly EndpointSource[]): EndpointSource[] {
+  const endpoints: EndpointSource[] = [
+    ...recorded.map((text) => readEndpoint(text, "a join endpoint on record")),
+    ...configured,
+  ];
+  return [...new Map(endpoints.map((endpoint) => [sourceText(endpoint), endpoint])).values()];
 }
 
 function noEndpoints(): BootstrapError {

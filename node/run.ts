@@ -23,7 +23,7 @@ import { LOCK_OWNERS } from "../nodelock/record.ts";
 import { asBootstrapError, BootstrapError, hasCode } from "../platform/errors.ts";
 import { exists } from "../platform/files.ts";
 import { errorFields } from "../platform/log.ts";
-import { endpointText } from "../platform/endpoint.ts";
+import { sourceText } from "../platform/endpoint_source.ts";
 import { present } from "../platform/present.ts";
 import { readClusterCa } from "./cluster_ca.ts";
 import { FOUNDER_FILES, isFounder } from "../founding/founder_key.ts";
@@ -65,13 +65,15 @@ export async function runNode(deps: RunDependencies, signal: AbortSignal): Promi
       await removeLeftovers(paths.run);
       const timeline = await TimelineRecorder.open({ path: paths.timeline, clock, log });
       await new RunningNode(deps, session, timeline).bootstrap(signal);
-      await session.status.update({ phase: "member", waitsFor: undefined, error: undefined, failures: undefined });
+      await session.status.update({ phase: "member", ...NOTHING_AWAITED, error: undefined, failures: undefined });
       log.event("info", "member");
     }, signal);
   } catch (error) {
     if (!hasCode(error, "aborted/run")) throw error;
   }
 }
+
+const NOTHING_AWAITED = { waitsFor: undefined, endpoints: undefined } as const;
 
 /** How often a node that waits says so in its log: the last line of a log must not be days old. */
 const HEARTBEAT_MS = 60 * 60_000;
@@ -254,7 +256,7 @@ class RunningNode {
 
   /** Measures the node before any port opens, and returns its state. */
   async #detect(): Promise<Detected> {
-    const { configuration, self, registers, paths, clock, log, unmeasured } = this.#deps;
+    const { configuration, self, registers, paths, clock, log, unmeasured, metadata } = this.#deps;
     const { trust, evidence } = configuration;
     await this.status.update({
       phase: "detecting",
@@ -263,6 +265,7 @@ class RunningNode {
       address: self.address,
       role: this.#roleOf(undefined),
       evidence: combinedName(evidence.kinds.map(({ name }) => name)),
+      ...present("metadata", metadata && { source: metadata.source, ...metadata.texts }),
       ...(unmeasured.length === 0 ? {} : { warnings: unmeasured.map(({ message }) => message) }),
     });
     for (const { check, message } of unmeasured) log.event("warn", "image-not-measured", { check, message });
@@ -349,7 +352,7 @@ class RunningNode {
     const ways = [
       ...(init.enabled ? ["an operator's init"] : []),
       ...(founding === undefined ? [] : ["the other founders"]),
-      ...(join.endpoints.length > 0 ? [`a ticket from ${join.endpoints.map(endpointText).join(", ")}`] : []),
+      ...(join.endpoints.length > 0 ? [`a ticket from ${join.endpoints.map(sourceText).join(", ")}`] : []),
     ];
     return ways.join(", or ");
   }
@@ -407,12 +410,19 @@ function contender(
   });
 }
 
+/** Both ways on, and what the second costs. */
+const UNMEASURED_IMAGE_WAYS =
+  "Either start this machine from a measured image (a unified kernel image, /usr and / on " +
+  "dm-verity or in memory, a TPM or a confidential VM), or set allowUnmeasuredImage: true in this node's " +
+  "configuration and in the policy (`policy make --allow-unmeasured-image`). The second way costs the proof of what " +
+  "this machine runs: whoever can write to its disk can change it unseen";
+
 function unmeasuredImage(findings: readonly ImageFinding[]): BootstrapError {
   return new BootstrapError(
     "precondition/unmeasured-image",
     `The image is not measured completely: ${findings.map(({ message }) => message).join("; ")}`,
     {
-      next: "Build the image as the documentation says; for tests, set allowUnmeasuredImage: true in the configuration",
+      next: UNMEASURED_IMAGE_WAYS,
       details: Object.fromEntries(findings.map(({ check, message }) => [check, message])),
     },
   );

@@ -18,6 +18,7 @@ import type { Log } from "../platform/log.ts";
 import type { OwnProgram } from "../platform/own_program.ts";
 import type { NodeConfiguration } from "./configuration.ts";
 import type { ImageFinding } from "./image_measured.ts";
+import type { FoundMetadata } from "./metadata/metadata.ts";
 import type { NodePaths } from "./paths.ts";
 import type { NodeCheck } from "./preflight.ts";
 import type { RunSession } from "./run_session.ts";
@@ -44,6 +45,8 @@ export interface RunDependencies {
   readonly founders?: FounderPolicy;
   /** The key pair of the founding token; absent if the node needs none. */
   readonly foundingToken?: KeyPair;
+  /** What the configuration has from the machine's metadata, for the status. */
+  readonly metadata?: FoundMetadata;
   /** The start that this run is part of. Default: a new one. */
   readonly session?: RunSession;
   /** The parts of the image that are not measured. */

@@ -109,7 +109,8 @@ Deno.test("runNode() writes a line each hour while it waits, with what it waits 
     }
   }
   const seen = lines().map(({ hours, phase, waitsFor, lastRefusal }) => [hours, phase, waitsFor, lastRefusal]);
-  const [{ host = "", port = 0 } = {}] = node.deps.configuration.join.endpoints;
+  const [first] = node.deps.configuration.join.endpoints;
+  const { host, port } = first !== undefined && "host" in first ? first : assert.fail();
   const waitsFor = `a ticket from ${host}:${port}`;
   assert.deepEqual(seen, [1, 2, 3].map((hour) => [hour, "racing", waitsFor, "unavailable/connection"]));
   node.stop.abort();

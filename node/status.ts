@@ -73,6 +73,29 @@ export interface FoundingStatus {
   };
 }
 
+/** What a name in `join.endpoints` has. */
+export interface EndpointsStatus {
+  /** As in the configuration, such as `dns:join.example.org:9444`. */
+  readonly source: string;
+  /** How many endpoints are used. */
+  readonly count: number;
+  /** The first of them. */
+  readonly endpoints: readonly string[];
+  /** How many more there are than are used; absent if none. */
+  readonly leftOut?: number;
+  /** Why the last question was not answered, or not completely. */
+  readonly failure?: string;
+}
+
+/** What the node has from its machine's metadata. */
+export interface MetadataStatus {
+  readonly source: string;
+  readonly name?: string;
+  readonly address?: string;
+  readonly role?: string;
+  readonly endpoints?: string;
+}
+
 /** One founder in the status. */
 export interface FounderStatus {
   readonly name: string;
@@ -85,7 +108,7 @@ export interface FounderStatus {
 /** The status document. Facts that are not known yet are absent. */
 export interface NodeStatus {
   /** The version of the document's format. Version 1 had no `starting` and `stopped`, and no `failures`. */
-  readonly version: 1 | 2;
+  readonly version: 1 | 2 | 3;
   /** When the document was written, ISO 8601, by the node's clock. */
   readonly updated: string;
   readonly phase: NodePhase;
@@ -116,9 +139,13 @@ export interface NodeStatus {
   readonly warnings?: readonly string[];
   /** What a founder sees of the founding. */
   readonly founding?: FoundingStatus;
+  /** The source of the machine's metadata, and the values that the node has from there. Absent before version 3. */
+  readonly metadata?: MetadataStatus;
+  /** What the names in `join.endpoints` have, while the node asks for a ticket. Absent before version 3. */
+  readonly endpoints?: readonly EndpointsStatus[];
 }
 
-const VERSION = 2;
+const VERSION = 3;
 
 /** The form of a {@linkcode StatusRefusal}. */
 export const refusalSchema: GenericSchema<unknown, StatusRefusal> = v.strictObject({
@@ -155,7 +182,7 @@ const foundingSchema: GenericSchema<unknown, FoundingStatus> = v.strictObject({
 });
 
 const statusSchema: GenericSchema<unknown, NodeStatus> = v.strictObject({
-  version: v.picklist([1, VERSION]),
+  version: v.picklist([1, 2, VERSION]),
   updated: v.pipe(v.string(), v.isoTimestamp("it is no time")),
   phase: v.picklist(NODE_PHASES),
   clusterName: v.exactOptional(v.string()),
@@ -172,6 +199,20 @@ const statusSchema: GenericSchema<unknown, NodeStatus> = v.strictObject({
   failures: v.exactOptional(v.pipe(v.number(), v.safeInteger(), v.minValue(1))),
   warnings: v.exactOptional(v.array(v.string())),
   founding: v.exactOptional(foundingSchema),
+  metadata: v.exactOptional(v.strictObject({
+    source: v.string(),
+    name: v.exactOptional(v.string()),
+    address: v.exactOptional(v.string()),
+    role: v.exactOptional(v.string()),
+    endpoints: v.exactOptional(v.string()),
+  })),
+  endpoints: v.exactOptional(v.array(v.strictObject({
+    source: v.string(),
+    count: v.number(),
+    endpoints: v.array(v.string()),
+    leftOut: v.exactOptional(v.number()),
+    failure: v.exactOptional(v.string()),
+  }))),
 });
 
 const MAXIMUM_STATUS_BYTES = 1 << 16;

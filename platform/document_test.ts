@@ -151,7 +151,7 @@ Deno.test("readDocument() says of the nearest form what is wrong, with the value
     ["digest: abc", 'digest: must be a digest; current value is "abc"'],
     ["count: 1.5", "count: must be whole; current value is 1.5"],
     ["keys: {}", "keys: expected a list, seen a mapping"],
-    ["map:", "map: expected a mapping, seen an empty value"],
+    ["map:", "map: expected a mapping, seen an empty value; indent the keys that belong to it, or leave it out"],
     ["keys: abc", 'keys: expected a list, seen "abc", a text; write a list: - "abc"'],
     [
       `keys: ${"a".repeat(50)}`,

@@ -6,6 +6,7 @@
 import { isIP, isIPv6 } from "node:net";
 import { BootstrapError } from "./errors.ts";
 import { hostAndPort } from "./host.ts";
+import { addressBytes, addressText, noIpv4Address } from "./ip_address.ts";
 import { hasVariable, shown, variableProblem } from "./label.ts";
 
 /** A network endpoint. */
@@ -24,6 +25,12 @@ const FORM = "the host an IPv4 address, an IPv6 address in brackets or a DNS nam
 /** Formats an endpoint as `HOST:PORT`, with brackets around an IPv6 address. */
 export function endpointText({ host, port }: Endpoint): string {
   return hostAndPort(host, port);
+}
+
+/** A text that is the same for all spellings of an endpoint, to compare endpoints by. */
+export function endpointIdentity({ host, port }: Endpoint): string {
+  const address = addressBytes(host);
+  return endpointText({ host: address === undefined ? host : addressText(address), port });
 }
 
 /**
@@ -106,9 +113,11 @@ function hostProblem(text: string, usualPort: number | undefined): string | unde
   if (ipv6 !== undefined) return `put the IPv6 address in brackets: write ${ipv6}`;
   const [, host = text, port = ""] = /^(.*?)((?::\d*)?)$/.exec(text) ?? [];
   if (/^\[[\d.]+\]$/.test(host)) return `leave out the brackets: write ${host.slice(1, -1)}${port}`;
-  if (/^[\d.]+$/.test(host)) return `${host} is no IPv4 address`;
+  if (/^[\d.]+$/.test(host)) return noIpv4Address(host);
   if (host.endsWith(".")) return `leave out the final dot: write ${host.slice(0, -1)}${port}`;
   if (host.includes("_")) return `"_" is not allowed in a host name: current value is ${shown(text)}`;
+  const ascii = URL.parse(`http://${host}`)?.hostname ?? "";
+  if (!/^[\x20-\x7e]*$/.test(host) && DNS_NAME.test(ascii)) return `write the name in its ASCII form: ${ascii}${port}`;
   return undefined;
 }
 

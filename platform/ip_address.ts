@@ -180,9 +180,16 @@ export function memberAddressProblem(text: string): string | undefined {
       ? `it is a network: to choose the address in it, write addressFrom: ${text} instead`
       : `leave out the length: write ${address}`;
   }
-  if (/^[\d.]+$/.test(text)) return `${text} is no IPv4 address`;
+  if (/^[\d.]+$/.test(text)) return noIpv4Address(text);
   if (text.includes("%")) return `leave out the zone after %: ${current}`;
   const [, address] = /^(.*):\d+$/.exec(text) ?? [];
   if (address !== undefined && isIPv4(address)) return `leave out the port: write ${address}`;
   return `it must be an IP address that the other nodes can reach: ${current}`;
+}
+
+/** Says why digits and dots are no IPv4 address, as a clause. */
+export function noIpv4Address(text: string): string {
+  const zeros = text.split(".").find((part) => /^0\d/.test(part));
+  // Some programs read such a number as octal.
+  return `${text} is no IPv4 address${zeros === undefined ? "" : `: leave out the zeros at the beginning of ${zeros}`}`;
 }

@@ -66,9 +66,13 @@ export function reservedNameProblem(name: string): string | undefined {
     : `no node may be called ${name}: others know the API server or a Service by such a name`;
 }
 
+/** The variables of shells, Jinja, Go templates and Windows, and the placeholders of documentation and of autoconf. */
+const VARIABLE =
+  /\$\{[^}]*\}|\{\{.*\}\}|\{%.*%\}|\$\([^)]*\)|^\$[A-Za-z_]\w*|%[A-Z][A-Z_]+%|^<[A-Za-z][^<>]*>|^@[A-Z][A-Z_]*@/;
+
 /** Whether a template's variable is left in a text, as in `${HOSTNAME}`. */
 export function hasVariable(text: string): boolean {
-  return /\$\{[^}]*\}|\{\{.*\}\}|\$\([^)]*\)|^\$[A-Za-z_]\w*/.test(text);
+  return VARIABLE.test(text);
 }
 
 /** The clause for a text with a variable that was not filled in. */

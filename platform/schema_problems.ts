@@ -7,13 +7,13 @@
 import type { BaseIssue, GenericSchema } from "valibot";
 import { safeParse } from "valibot";
 import { shown } from "./label.ts";
+import { nearestOf } from "./nearest.ts";
+import { placesOf, property, validKeys } from "./schema_keys.ts";
 
 const SHOWN_PROBLEMS = 5;
 const LONGEST_SHOWN_VALUE = 40;
 /** Where an object has more keys than this, an error does not list them. */
 const MOST_LISTED_KEYS = 12;
-/** A key is near another one if at most one letter in this many differs. */
-const LETTERS_FOR_ONE_ERROR = 3;
 /** The schemas that define an object's keys. */
 const OBJECTS: readonly string[] = ["object", "strict_object"];
 /** The schemas of mappings. */
@@ -71,7 +71,7 @@ export function checkValue<T>(value: unknown, schema: DocumentSchema<T>, hints: 
   }
   const result = safeParse(schema as GenericSchema<unknown, T>, value);
   if (result.success) return { value: result.output };
-  const problems = result.issues.flatMap((issue) => describe(issue, schema, hints));
+  const problems = onceForEachText(result.issues).flatMap((issue) => describe(issue, schema, hints));
   const shown = problems.slice(0, SHOWN_PROBLEMS).map(({ text }) => text).join("; ");
   const more = problems.length > SHOWN_PROBLEMS ? `; and ${problems.length - SHOWN_PROBLEMS} more` : "";
   return { problem: `${shown}${more}`, key: keyPath(problems[0]?.path ?? []), problems };
@@ -106,6 +106,18 @@ function listForMapping(
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** Of the problems of one text only the first: a later check mostly says the same again. */
+function onceForEachText(issues: readonly Issue[]): readonly Issue[] {
+  const seen = new Set<string>();
+  return issues.filter((issue) => {
+    if (typeof issue.input !== "string") return true;
+    const key = JSON.stringify(keysOf(issue));
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
 }
 
 function typeOf(schema: unknown): string {
@@ -158,31 +170,60 @@ function describeOne(issue: Issue, schema: unknown, hints: KeyHints): Problem[] 
     const hint = hintFor(path, hints);
     return problem(`${path} is missing${hint === undefined ? "" : `: ${hint}`}`);
   }
-  return unknownKeys(issue, keys, validKeys(schema, keys.slice(0, -1)), hints);
+  return unknownKeys(issue, keys, schema, hints);
 }
 
 /** Valibot names only the first unknown key of an object. */
 function unknownKeys(
   issue: Issue,
   keys: readonly (string | number)[],
-  valid: readonly string[],
+  schema: unknown,
   hints: KeyHints,
 ): Problem[] {
+  const valid = validKeys(schema, keys.slice(0, -1));
   const input = issue.path?.at(-1)?.input;
   const all = typeof input === "object" && input !== null ? Object.keys(input) : [String(keys.at(-1))];
   return all.filter((key) => !valid.includes(key)).map((key) => {
     const path = [...keys.slice(0, -1), key];
-    return { path, text: `${keyPath(path)} is no key here; ${adviceFor(key, keyPath(path), valid, hints)}` };
+    const place = placeOf(schema, key, keys.slice(0, -1));
+    return { path, text: `${keyPath(path)} is no key here; ${adviceFor(key, keyPath(path), { valid, place }, hints)}` };
   });
+}
+
+/**
+ * Returns the path of the mapping to which a key belongs, empty for the document itself; `undefined` if there is none, or no
+ * nearest one. One that is an ancestor of where the key stands, or below there, is nearer than others.
+ */
+function placeOf(schema: unknown, key: string, at: readonly (string | number)[]): string | undefined {
+  const all = placesOf(schema, key);
+  const here = at.map(String);
+  const isRelated = (place: readonly string[]) =>
+    place.every((step, index) => here[index] === undefined || here[index] === step);
+  const near = all.filter(isRelated);
+  const [first, ...others] = near.length > 0 ? near : all;
+  if (first === undefined) return undefined;
+  const shortest = [first, ...others].filter(({ length }) => length === Math.min(...all.map(({ length }) => length)));
+  const chosen = others.length === 0 ? first : shortest.length === 1 ? shortest[0] : undefined;
+  return chosen && keyPath(chosen);
 }
 
 function hintFor(path: string, hints: KeyHints): string | undefined {
   return Object.hasOwn(hints, path) ? hints[path] : undefined;
 }
 
-function adviceFor(key: string, path: string, valid: readonly string[], hints: KeyHints): string {
+/** The keys that are valid where an unknown one stands, and where that one would be valid. */
+interface KeyPlaces {
+  readonly valid: readonly string[];
+  readonly place: string | undefined;
+}
+
+function adviceFor(key: string, path: string, { valid, place }: KeyPlaces, hints: KeyHints): string {
   const hint = hintFor(path, hints);
   if (hint !== undefined) return hint;
+  const isSpelling = valid.some((one) => one.toLowerCase() === key.toLowerCase());
+  if (place !== undefined && !isSpelling) {
+    return place === "" ? "it belongs at the top of the document" : `it belongs under ${place}`;
+  }
   if (valid.length === 0) return "no key is valid";
   const nearest = nearestOf(key, valid);
   if (nearest !== undefined) return `the nearest valid one is "${nearest}"`;
@@ -219,7 +260,9 @@ function seenOf({ input, received }: Issue): string {
 /** Returns a schema's own message, with the value if the message says what one must be and shows none. */
 function withValue({ message, input }: Issue): string {
   const isValue = typeof input === "string" || (typeof input === "number" && !isOutOfRange(input));
-  if (!isValue || !message.startsWith("must ") || /; seen |current value/.test(message)) return message;
+  if (!isValue || !message.startsWith("must ") || /; seen |current value/.test(message)) {
+    return message.replace(/(?<=\bseen )(?:Array|Object|null|undefined)$/, (form) => FORM_NAMES[form] ?? form);
+  }
   return `${message}; current value is ${typeof input === "string" ? shown(input) : input}`;
 }
 
@@ -245,7 +288,9 @@ function adviceOn({ expected, input }: Issue, seen: string): string {
   if (expected === "string" && typeof input === "number") {
     return ", a number; write it in quotes";
   }
+  if (expected === "boolean" && (input === 0 || input === 1)) return `, a number; write ${input === 1}`;
   if (typeof input !== "string" || expected === null) return "";
+  if (expected === "Object" && /^[\w"']+:\S/.test(input)) return ", a text; write a space after the colon";
   const truth = TRUTH[input.toLowerCase()];
   if (expected === "boolean" && truth !== undefined) return `, a text in YAML 1.2; write ${truth}`;
   if (expected === "boolean" && /^(?:true|false)$/i.test(input)) {
@@ -253,6 +298,9 @@ function adviceOn({ expected, input }: Issue, seen: string): string {
   }
   if ((expected === "number" || expected === input) && /^-?\d+$/.test(input)) {
     return `, a text; write ${input} without quotes`;
+  }
+  if (expected === "Array" && /[,;]/.test(input)) {
+    return ', a text; write a list with an entry on each line, after "- "';
   }
   if (expected === "Array") return `, a text; write a list: ${seen.includes("…") ? '"- " and the text' : `- ${seen}`}`;
   return nearestChoice(input, expected);
@@ -274,48 +322,4 @@ export function keyPath(keys: readonly (string | number)[]): string {
     if (typeof key === "number") return `[${key}]`;
     return /^[A-Za-z_]\w*$/.test(key) ? `${index === 0 ? "" : "."}${key}` : `[${JSON.stringify(key)}]`;
   }).join("");
-}
-
-/** Returns the keys that a schema allows at a path. It walks through objects, records, arrays and their wrappers. */
-function validKeys(schema: unknown, path: readonly (string | number)[]): readonly string[] {
-  const wrapped = property(schema, "wrapped");
-  if (wrapped !== undefined) return validKeys(wrapped, path);
-  const options = property(schema, "options");
-  if (Array.isArray(options)) return options.flatMap((option) => validKeys(option, path));
-  const entries = property(schema, "entries");
-  const [key, ...rest] = path;
-  if (key === undefined) return Object.keys(entries ?? {});
-  const next = property(entries, String(key)) ?? property(schema, "item") ?? property(schema, "value");
-  return next === undefined ? [] : validKeys(next, rest);
-}
-
-function property(value: unknown, key: string): object | undefined {
-  if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-  const found: unknown = Reflect.get(value, key);
-  return typeof found === "object" && found !== null ? found : undefined;
-}
-
-/** Returns the candidate that a text was probably meant to be; `undefined` if none is near. */
-function nearestOf(text: string, candidates: readonly string[]): string | undefined {
-  const near = candidates.map((candidate) => ({ candidate, distance: editDistance(text, candidate) }))
-    .filter(({ candidate, distance }) => {
-      return distance <= Math.floor(Math.max(text.length, candidate.length) / LETTERS_FOR_ONE_ERROR);
-    });
-  return near.sort((a, b) => a.distance - b.distance)[0]?.candidate;
-}
-
-/** Computes the Levenshtein distance, ignoring case. */
-function editDistance(from: string, to: string): number {
-  const target = [...to.toLowerCase()];
-  let row = target.map((_, index) => index + 1);
-  [...from.toLowerCase().slice(0, LONGEST_SHOWN_VALUE)].forEach((letter, above) => {
-    let diagonal = above;
-    let left = above + 1;
-    row = row.map((up, index) => {
-      left = Math.min(left + 1, up + 1, diagonal + (target[index] === letter ? 0 : 1));
-      diagonal = up;
-      return left;
-    });
-  });
-  return row.at(-1) ?? from.length;
 }

@@ -10,4 +10,6 @@ export interface NodeSelf {
   readonly secondAddress?: string;
   /** The role that it asks for when it joins. */
   readonly role: NodeRole;
+  /** What kubeadm's `nodeRegistration` gets of the node's own configuration. It is sent to nobody. */
+  readonly registration?: Readonly<Record<string, unknown>>;
 }

@@ -162,6 +162,33 @@ export async function replaceEarlierCertificate(
   return true;
 }
 
+/**
+ * Returns when the service's certificate ends.
+ *
+ * @throws {BootstrapError} `malformed/service-state` with `key`, `malformed/…`, `system/file`.
+ */
+export async function serviceCertificateEnd(folder: string): Promise<Date> {
+  const { certificate } = await readStateDocument(folder);
+  return readCertificate(readPem(certificate, "CERTIFICATE", "certificate"), "certificate").notAfter;
+}
+
+/**
+ * Gives the service a new certificate for the key that it has. Everything else of the state stays. The service must be
+ * started again.
+ *
+ * @param issue Issues the service's certificate for a key.
+ * @throws {BootstrapError} `malformed/service-state` with `key`, `malformed/…`, `system/file`; the errors of `issue`.
+ */
+export async function renewServiceCertificate(
+  folder: string,
+  issue: (spki: Uint8Array) => Promise<Certificate>,
+): Promise<void> {
+  const document = await readStateDocument(folder);
+  const { spki } = readCertificate(readPem(document.certificate, "CERTIFICATE", "certificate"), "certificate");
+  const { der } = await issue(spki);
+  await writeStateDocument(folder, { ...document, certificate: writePem("CERTIFICATE", der) });
+}
+
 /** Whether there is a state. It is written as a whole or not at all. */
 export function hasServiceState(folder: string): Promise<boolean> {
   return exists(join(folder, SERVICE_STATE_FILE));

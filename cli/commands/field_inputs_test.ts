@@ -155,6 +155,8 @@ for (const [name, outcome] of KEYS) {
         columns: 80,
         askSecret: () => Promise.resolve("passphrase"),
         confirm: () => Promise.resolve(true),
+        ask: () => Promise.resolve(""),
+        canAsk: false,
       };
       assert.match(
         await outcomeOf(async () => (await readOperatorKeyFile(path, undefined, terminal)).type),

@@ -10,7 +10,6 @@ import { readEndpoint } from "../../platform/endpoint.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { shown } from "../../platform/label.ts";
 import { present } from "../../platform/present.ts";
-import { LONGEST_SILENCE_MS } from "../../protocol/init_steps.ts";
 import { clusterNameArgument } from "../cluster_name.ts";
 import type { CliCommand, ParsedCommand } from "../command.ts";
 import type { CliContext } from "../context.ts";
@@ -38,9 +37,10 @@ export const init: CliCommand<InitOptions> = {
   name: "init",
   group: "For operators:",
   description: "found a cluster on a fresh node, and write its kubeconfig",
-  notes: `It calls a lost node again, for ${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes (or --wait) without progress.
-A connected node may be silent for ${LONGEST_SILENCE_MS / MINUTE_MS} minutes.`,
-  examples: ["bootstrapper init 10.0.0.11 --name demo --policy policy.yaml \\\n  --key operator.key --wait"],
+  notes: `It calls a lost node again, for ${DEFAULT_PATIENCE_MS / MINUTE_MS} minutes (or --wait) without progress.`,
+  examples: [
+    "bootstrapper init 10.0.0.11 --name demo --policy policy.yaml \\\n  --key operator.key --network kube-flannel.yml --wait",
+  ],
   keeps: ["env", "net", "read", "write"],
   declare(command) {
     withRecords(
@@ -51,10 +51,11 @@ A connected node may be silent for ${LONGEST_SILENCE_MS / MINUTE_MS} minutes.`,
         .option("--passphrase-file <file>", "passphrase of the key (default: from the terminal)")
         .option("--other-operator <file...>", "public keys of the nodes' other operators")
         .option("--cluster <file>", "the cluster's settings (default: built-in settings)")
+        .option("--network <path...>", "manifests of a network plug-in to apply")
         .option("--expect-identity <hex>", "refuse a node with another identity")
         .option("--kubeconfig <file>", "kubeconfig to write (default: NAME.kubeconfig)")
         .option("--cluster-file <file>", "cluster file to write (default: NAME.cluster.yaml)")
-        .option("--wait [duration]", `wait up to this long (${DEFAULT_WAIT}) until the node is Ready`),
+        .option("--wait [duration]", `wait up to this long (${DEFAULT_WAIT}) for Ready`),
     );
   },
   read: initOptions,
@@ -79,6 +80,7 @@ function initOptions(parsed: ParsedCommand, context: CliContext): InitOptions {
     ...present("passphraseFile", optionalText(parsed, "passphraseFile")),
     otherOperatorFiles: textList(parsed, "otherOperator"),
     ...present("settingsFile", optionalText(parsed, "cluster")),
+    networkPaths: textList(parsed, "network"),
     ...present("expectIdentity", identity === undefined ? undefined : readIdentity(identity)),
     kubeconfigFile: optionalText(parsed, "kubeconfig") ?? `${clusterName}.kubeconfig`,
     clusterFile: optionalText(parsed, "clusterFile") ?? `${clusterName}.cluster.yaml`,

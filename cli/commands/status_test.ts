@@ -139,6 +139,26 @@ Deno.test("status explains a start that waits after several that failed", async 
   assert.match(world.out, /^phase +starting: a pause after several starts that failed/m);
 });
 
+Deno.test("status shows what names in DNS have, and what came from the machine's metadata", async () => {
+  await using world = await TestWorld.create();
+  const { paths, clock, log } = world.context;
+  await Deno.mkdir(paths.state, { recursive: true });
+  await new StatusWriter({ path: paths.status, clock, log }).update({
+    phase: "racing",
+    metadata: { source: "ec2", name: "w-1", role: "worker" },
+    endpoints: [
+      { source: "dns:a.example:1", count: 0, endpoints: [], failure: "ENOTFOUND" },
+      { source: "srv:_b._tcp.example", count: 3, endpoints: ["10.0.0.1:1", "10.0.0.2:1"], leftOut: 4 },
+    ],
+  });
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(world.out, /^metadata +from ec2: name w-1, role worker$/m);
+  assert.match(world.out, /^endpoints +dns:a\.example:1: none yet \(ENOTFOUND\)$/m);
+  assert.match(world.out, /^endpoints +srv:_b\._tcp\.example: 10\.0\.0\.1:1, 10\.0\.0\.2:1 and 1 more; 4 not used$/m);
+  assert.equal(await world.run("status", "--output", "json"), 0);
+  assert.equal(JSON.parse(world.out).status.endpoints.length, 2);
+});
+
 Deno.test("status prints a picture when --svg is given", async () => {
   await using world = await bootstrappedWorld();
   assert.equal(await world.run("status", "--svg"), 0);

@@ -78,7 +78,7 @@ export async function lookHere(
   });
   const { trust: { clusterId }, evidence } = configuration;
   if (clusterId.length === 0) {
-    throw notAdoptable("cluster-id", "The machine's configuration names no cluster ID", "trust.clusterId", "none");
+    throw notAdoptable("cluster-id", "The machine's configuration names no cluster ID", "trust.clusterId", "nothing");
   }
   await checkPresentNode(paths, clusterId);
   const configured = await ownSelf({ configuration, machine: machine.facts, paths });
@@ -104,7 +104,7 @@ async function checkNodeName({ paths }: CliContext, { name }: NodeSelf): Promise
   // The kubelet's own file has its certificate first.
   const [block = ""] = /^-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/.exec(certificatePem) ?? [];
   const certificate = readCertificate(readPem(block, "CERTIFICATE", path), path);
-  const seen = nodeNameOf(certificate.subject.attributes) ?? "none";
+  const seen = nodeNameOf(certificate.subject.attributes) ?? "nothing";
   if (seen === name) return;
   throw notAdoptable("node-name", "The kubelet has another name than the configuration says", seen, name);
 }
@@ -131,7 +131,12 @@ export async function clusterHere(
     const policyDocument = await findPolicyDocument(api);
     if (adoption === undefined || policyDocument === undefined) {
       const what = adoption === undefined ? "adoption" : "policy";
-      throw notAdoptable(what, `The cluster has no ${what}: run \`bootstrapper adopt cluster\` first`, "one", "none");
+      throw notAdoptable(
+        what,
+        `The cluster has no ${what}: run \`bootstrapper adopt cluster\` first`,
+        "one",
+        "nothing",
+      );
     }
     const foundings = await ownFoundings(adoption.foundings, { ...trust, clusterId }, clusterId);
     return { ca, adoption, policyDocument, foundings };
@@ -157,7 +162,7 @@ async function ownFoundings(
     }
   }
   if (own.length > 0) return own;
-  throw foreign ?? notAdoptable("founding", "The cluster's adoption has no founding", "one", "none");
+  throw foreign ?? notAdoptable("founding", "The cluster's adoption has no founding", "one", "nothing");
 }
 
 /** Shows what is to be done, and asks. */

@@ -22,9 +22,9 @@ import { holdRecord } from "../../operator/cluster_records.ts";
 import type { LostNode, NewCluster } from "../../operator/init_client.ts";
 import { foundOnNode } from "../../operator/init_client.ts";
 import { startOverAdvice } from "../../operator/start_over.ts";
-import { KubernetesApi } from "../../kubernetes/api.ts";
+import type { ApiCredentials } from "../../kubernetes/api.ts";
 import { kubeconfig, readKubeconfig } from "../../kubernetes/kubeconfig.ts";
-import { waitForNode } from "../../kubernetes/readiness.ts";
+import { checkNetworkManifest } from "../../kubernetes/network_manifest.ts";
 import { clusterRemarks, readNewClusterSettings } from "../../kubernetes/new_cluster.ts";
 import { DEFAULT_CLUSTER_DOCUMENT } from "../../kubernetes/settings.ts";
 import type { Bytes } from "../../platform/bytes.ts";
@@ -40,6 +40,9 @@ import { kindsOf } from "../kinds.ts";
 import type { CliContext, OutputForm } from "../context.ts";
 import type { ProgressPrinter } from "./init_progress.ts";
 import { progressPrinter } from "./init_progress.ts";
+import type { FoundedCluster } from "./init_network.ts";
+import { completeCluster, foundedEarlier, NETWORK_ADVICE } from "./init_network.ts";
+import { readNetworkFiles } from "./network_files.ts";
 import { INSECURE } from "../insecure.ts";
 import { readOperatorKeyFile, trustedOperators } from "../operator_key_file.ts";
 import { printResult } from "../output.ts";
@@ -69,6 +72,8 @@ export interface InitOptions {
   readonly settingsFile?: string;
   /** The only identity that the node may have, 32 bytes. */
   readonly expectIdentity?: Bytes;
+  /** The manifests of a network plug-in, and folders of them, in the order in which they are applied. */
+  readonly networkPaths: readonly string[];
   /** The path for the kubeconfig. */
   readonly kubeconfigFile: string;
   /** The path for the public cluster file. */
@@ -86,11 +91,13 @@ export interface InitOptions {
 
 /** Founds a cluster. Ends when the kubeconfig is written and, if requested, the node is Ready. */
 export async function init(options: InitOptions, context: CliContext): Promise<void> {
-  const { clusterName, policyFile, keyFile, settingsFile, recordsFolder, waitMs, output } = options;
+  const { clusterName, policyFile, keyFile, settingsFile, recordsFolder, waitMs, output, networkPaths } = options;
   const policyDocument = await readText(policyFile);
   const policy = readPolicy(policyDocument, policyFile, kindsOf(context));
   const clusterDocument = settingsFile === undefined ? DEFAULT_CLUSTER_DOCUMENT : await readText(settingsFile);
   const settings = readNewClusterSettings(clusterDocument, settingsFile);
+  const network = await readNetworkFiles(networkPaths);
+  const networkRemarks = checkNetworkManifest(network, settings);
   const operator = await readOperatorKeyFile(keyFile, options.passphraseFile, context.terminal);
   const operatorKeys = await trustedOperators(operator, options.otherOperatorFiles);
   for (const path of [options.kubeconfigFile, options.clusterFile]) await checkFolderOf(path);
@@ -99,11 +106,23 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
   await checkKubeconfigIsFree(options, record);
   await proveChannelBinding();
   using printer = progressPrinter(context, output);
+  for (const remark of networkRemarks) printer.note("network-remark", remark, { remark });
   if (isInsecure(policy)) printer.note("insecure", INSECURE, { insecure: true });
   for (const remark of policyRemarks(policy)) printer.note("policy-remark", remark, { remark });
   for (const remark of clusterRemarks(settings)) printer.note("cluster-remark", remark, { remark });
   const { clock } = context;
   const startMs = clock.monotonicMs();
+  const complete = async (founded: FoundedCluster, credentials: ApiCredentials) => {
+    const times = { clock, waitMs, patienceMs: options.patienceMs, signal: termination.signal };
+    await completeCluster(founded, credentials, network, times, printer);
+    showEnd(options, context, founded, network.length > 0, clock.monotonicMs() - startMs);
+  };
+  if (network.length > 0 && record.current?.state === "founded" && await exists(options.kubeconfigFile)) {
+    const { cluster, credentials } = await foundedEarlier(record.current, options.kubeconfigFile);
+    const text = `The cluster was founded on ${record.current.time}; going on with its network`;
+    printer.note("founded-earlier", text, { clusterId: cluster.clusterId, time: record.current.time });
+    return await complete(cluster, credentials);
+  }
   const cluster = await foundOnNode({
     endpoint: endpointText(options.node),
     clusterName,
@@ -129,11 +148,7 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
     if (advice !== undefined) printer.note("start-over", advice, { advice });
     throw error;
   });
-  if (waitMs !== undefined) {
-    printer.note("waiting", `Waiting until ${cluster.nodeName} is Ready`, { node: cluster.nodeName });
-    await waitUntilReady(cluster, waitMs, printer, context, termination.signal);
-  }
-  showEnd(options, context, cluster, waitMs !== undefined, clock.monotonicMs() - startMs);
+  await complete(cluster, credentialsOf(cluster));
 }
 
 async function readText(path: string): Promise<string> {
@@ -181,16 +196,18 @@ function showLost(printer: ProgressPrinter, node: string, { error, failures, pau
   printer.note("reconnecting", text, { node, code: error.code, reason, failures, pauseMs, lastSeen });
 }
 
-async function keep(options: InitOptions, operator: KeyPair, cluster: NewCluster): Promise<void> {
-  const { clusterName, clusterId, founding, apiEndpoints, joinEndpoints } = cluster;
-  const text = kubeconfig({
-    clusterName,
-    userName: "admin",
-    server: `https://${apiEndpoints[0]}`,
+function credentialsOf(cluster: NewCluster): ApiCredentials {
+  return {
+    server: `https://${cluster.apiEndpoints[0]}`,
     caPem: cluster.caCertificatePem,
     certificatePem: cluster.adminCertificatePem,
     keyPem: cluster.adminKeyPem,
-  });
+  };
+}
+
+async function keep(options: InitOptions, operator: KeyPair, cluster: NewCluster): Promise<void> {
+  const { clusterName, clusterId, founding, apiEndpoints, joinEndpoints } = cluster;
+  const text = kubeconfig({ clusterName, userName: "admin", ...credentialsOf(cluster) });
   await writeFileAtomic(options.kubeconfigFile, utf8(text), SECRET);
   const document = stringify({
     version: 1,
@@ -203,36 +220,11 @@ async function keep(options: InitOptions, operator: KeyPair, cluster: NewCluster
   await writeFileAtomic(options.clusterFile, utf8(document), PUBLIC);
 }
 
-async function waitUntilReady(
-  cluster: NewCluster,
-  deadlineMs: number,
-  printer: ProgressPrinter,
-  { clock }: CliContext,
-  signal: AbortSignal,
-): Promise<void> {
-  const { nodeName, apiEndpoints: [endpoint] } = cluster;
-  using api = new KubernetesApi({
-    server: `https://${endpoint}`,
-    caPem: cluster.caCertificatePem,
-    certificatePem: cluster.adminCertificatePem,
-    keyPem: cluster.adminKeyPem,
-  });
-  let said: string | undefined;
-  const onFailedTry = (error: BootstrapError) => {
-    const reason = sentenceOf(error);
-    if (reason === said) return;
-    said = reason;
-    const text = `Waiting until ${nodeName} is Ready: the API server does not answer at ${endpoint}: ${reason}`;
-    printer.note("api-server-unreachable", text, { node: nodeName, code: error.code, reason });
-  };
-  await waitForNode(api, nodeName, "ready", { clock, deadlineMs, signal, onFailedTry });
-}
-
 function showEnd(
-  { kubeconfigFile, clusterFile, output }: InitOptions,
+  { kubeconfigFile, clusterFile, waitMs, output }: InitOptions,
   context: CliContext,
-  { clusterName, clusterId, nodeName, apiEndpoints }: NewCluster,
-  ready: boolean,
+  { clusterName, clusterId, nodeName, apiEndpoints }: FoundedCluster,
+  hasNetwork: boolean,
   durationMs: number,
 ): void {
   const form = context.terminal.isTerminal ? output : "json";
@@ -241,7 +233,8 @@ function showEnd(
     clusterName,
     clusterId,
     nodeName,
-    ready,
+    ready: waitMs !== undefined,
+    hasNetwork,
     apiEndpoints,
     kubeconfigFile,
     clusterFile,
@@ -256,6 +249,7 @@ function showEnd(
       `  cluster ID    ${clusterId}`,
       `  kubeconfig    ${kubeconfigFile}`,
       `  cluster file  ${clusterFile}`,
+      ...(hasNetwork || waitMs !== undefined ? [] : [NETWORK_ADVICE + "."]),
     ].join("\n"),
   );
 }

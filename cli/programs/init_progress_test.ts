@@ -22,7 +22,14 @@ type Events = readonly (readonly [phase: string, state: string, detail: string])
 /** Returns the output for events; by default those of a step that fails once. */
 function printed(isTerminal: boolean, events: Events = EVENTS): string {
   let out = "";
-  const terminal = { isTerminal, columns: 200, askSecret: () => assert.fail(), confirm: () => assert.fail() };
+  const terminal = {
+    isTerminal,
+    columns: 200,
+    askSecret: () => assert.fail(),
+    confirm: () => assert.fail(),
+    ask: () => assert.fail(),
+    canAsk: false,
+  };
   using printer = progressPrinter({ print: (text) => out += text, terminal, clock }, "text");
   for (const [index, [phase, state, detail]] of events.entries()) {
     printer.progress(ProgressEvent.fromPartial({ number: index + 1, phase, state, detail, durationMs: 5n }));

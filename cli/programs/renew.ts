@@ -7,6 +7,7 @@ import { kubeletDenial } from "../../kubernetes/kubelet_denial.ts";
 import type { NodeConfiguration } from "../../node/configuration.ts";
 import { isInsecure } from "../../node/configuration.ts";
 import { ownSelf } from "../../node/own_self.ts";
+import { keptMetadata, withMetadata } from "../../node/metadata/metadata.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
 import type { RenewalDependencies, RenewalOutcome } from "../../node/renewal.ts";
 import { renewCertificates } from "../../node/renewal.ts";
@@ -100,13 +101,15 @@ async function configuredNode(
   context: CliContext,
   { firmware, facts }: Machine,
 ): Promise<ConfiguredNode> {
-  const { configuration } = await loadNodeConfiguration({
+  const { configuration: written } = await loadNodeConfiguration({
     ...present("file", config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
     firmware,
     paths: context.paths,
     kinds: kindsOf(context),
   });
+  // A member asks its metadata nothing.
+  const configuration = withMetadata(written, await keptMetadata(context.paths));
   return { configuration, self: await ownSelf({ configuration, machine: facts, paths: context.paths }) };
 }
 

@@ -14,6 +14,8 @@ import { addressRemarks } from "../../node/configuration_defaults.ts";
 import { loadNodeConfiguration } from "../../node/configuration_source.ts";
 import { loadFoundingToken } from "../../node/founding_token.ts";
 import { wipeFirmwareData } from "../../node/host_credentials.ts";
+import type { FoundMetadata } from "../../node/metadata/metadata.ts";
+import { machineMetadata, withMetadata } from "../../node/metadata/metadata.ts";
 import { nodeNetworks } from "../../node/own_address.ts";
 import { keepSelf, ownSelf } from "../../node/own_self.ts";
 import type { RunDependencies } from "../../node/run.ts";
@@ -44,9 +46,9 @@ export async function run(options: RunOptions, context: CliContext, machine: Run
 export async function runDependencies(
   options: RunOptions,
   context: CliContext,
-  machine: Machine & Partial<Pick<RunMachine, "session">>,
+  machine: Machine & Partial<Pick<RunMachine, "session" | "termination">>,
 ): Promise<RunDependencies> {
-  const { configuration } = await loadNodeConfiguration({
+  const { configuration: written } = await loadNodeConfiguration({
     ...present("file", options.config),
     ...present("credentialsFolder", context.environment.credentialsFolder),
     firmware: machine.firmware,
@@ -54,17 +56,19 @@ export async function runDependencies(
     kinds: kindsOf(context),
     isFresh: !await exists(new LockFile(context.paths.state).path),
   });
-  const { paths, program, commands, clock } = context;
+  const { paths, program, commands, clock, log } = context;
   // Before the address, which may be long in coming: a mistyped token is a person's matter.
   const foundingToken = await loadFoundingToken({
-    configuration,
+    configuration: written,
     ...present("credentialsFolder", context.environment.credentialsFolder),
     firmware: machine.firmware,
     stateFolder: paths.state,
     foundingFolder: paths.founding,
-    log: context.log,
+    log,
   });
   wipeFirmwareData(machine.firmware);
+  const metadata = await metadataOf(written, context, machine);
+  const configuration = withMetadata(written, metadata);
   const self = await ownSelf({ configuration, machine: machine.facts, paths });
   await keepSelf(paths, self);
   // Those about names and addresses are a member's: a fresh node is refused.
@@ -80,6 +84,7 @@ export async function runDependencies(
     networks: nodeNetworks(machine.facts, self.address),
     ...present("machineId", machine.machineId),
     ...present("foundingToken", foundingToken),
+    ...present("metadata", metadata),
     ...present("founders", foundersOf(configuration, context)),
     ...present("deviceEnd", machine.deviceEnd),
     ...present("session", machine.session),
@@ -88,6 +93,19 @@ export async function runDependencies(
       ...(isInsecure(configuration.evidence) ? { insecure: `evidence of the kind ${names} proves nothing` } : {}),
     }),
   };
+}
+
+/** Returns what the configuration takes from metadata, and says in the status what it waits for. */
+async function metadataOf(
+  { metadata }: NodeConfiguration,
+  { paths, clock, log }: CliContext,
+  { session, termination }: Partial<Pick<RunMachine, "session" | "termination">>,
+): Promise<FoundMetadata | undefined> {
+  if (metadata === undefined) return undefined;
+  await session?.status.update({ phase: "detecting", waitsFor: `the machine's metadata (${metadata.source})` });
+  const found = await machineMetadata(metadata, { paths, clock, log, ...present("signal", termination?.signal) });
+  await session?.status.update({ waitsFor: undefined });
+  return found;
 }
 
 /** Returns how founders are judged, if the trust part has a policy for them. */

@@ -8,7 +8,7 @@ import type { MeasurementRecord } from "../../node/measurement_record.ts";
 import { readMeasurementRecord } from "../../node/measurement_record.ts";
 import type { NodeState, ObservedBesides, ObservedNode } from "../../node/node_state.ts";
 import { observe, stateOf } from "../../node/node_state.ts";
-import type { FoundingStatus, NodeStatus, StatusRefusal } from "../../node/status.ts";
+import type { EndpointsStatus, FoundingStatus, MetadataStatus, NodeStatus, StatusRefusal } from "../../node/status.ts";
 import { readStatus, statusRefusal } from "../../node/status.ts";
 import type { RenewalRecord } from "../../node/renewal_record.ts";
 import { readRenewalRecord } from "../../node/renewal_record.ts";
@@ -204,11 +204,26 @@ function statusLines(state: NodeState, observed: ObservedNode): Line[] {
     ...(evidence === undefined ? [] : [["evidence", evidence] as const]),
     ...(step === undefined ? [] : [["step", step] as const]),
     ...(waitsFor === undefined ? [] : [["waits for", waitsFor] as const]),
+    ...(status.metadata === undefined ? [] : [metadataLine(status.metadata)]),
+    ...(status.endpoints ?? []).map((one) => ["endpoints", endpointsText(one)] as const),
     ...refusalLines("last refusal", status.lastRefusal),
     ...refusalLines("error", status.error),
     ...warnings.map((warning) => ["warning", warning] as const),
     ...(status.founding === undefined ? [] : foundingLines(status.founding)),
   ];
+}
+
+function metadataLine({ source, ...values }: MetadataStatus): Line {
+  const list = Object.entries(values).map(([field, value]) => `${field} ${value}`);
+  return ["metadata", `from ${source}: ${list.join(", ")}`];
+}
+
+function endpointsText({ source, count, endpoints, leftOut = 0, failure }: EndpointsStatus): string {
+  const more = count - endpoints.length;
+  const there = count === 0
+    ? "none yet"
+    : `${endpoints.join(", ")}${more === 0 ? "" : ` and ${more} more`}${leftOut === 0 ? "" : `; ${leftOut} not used`}`;
+  return `${source}: ${there}${failure === undefined ? "" : ` (${failure})`}`;
 }
 
 /** Who founds the cluster with this node, and what keeps them. */

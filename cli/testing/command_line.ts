@@ -9,6 +9,7 @@ import type { TpmTransport } from "../../attestation/kinds/tpm/transport.ts";
 import type { ConfidentialDevice } from "../../attestation/tsm/device.ts";
 import { TSM_FOLDER } from "../../attestation/tsm/report.ts";
 import { nodePaths } from "../../node/paths.ts";
+import { utf8 } from "../../platform/bytes.ts";
 import type { CommandRunner } from "../../platform/command.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { createLog } from "../../platform/log.ts";
@@ -21,6 +22,10 @@ import { runProgram } from "../program.ts";
 
 /** The properties of a test world. */
 export interface TestWorldOptions {
+  /** Standard input. Default: empty. */
+  readonly input?: string;
+  /** Runs other programs. Default: there are none. */
+  readonly runner?: CommandRunner;
   /** The answers that the person at the terminal types, in order. */
   readonly answers?: readonly string[];
   /** Opens the machine's TPM. Default: there is none. */
@@ -69,15 +74,18 @@ export class TestWorld implements AsyncDisposable {
       print: (text) => {
         this.out += text;
       },
+      readInput: () => Promise.resolve(utf8(options.input ?? "")),
       printError,
       log: createLog(clock, (line) => printError(`${line}\n`)),
       clock,
-      commands: noCommands,
+      commands: options.runner ?? noCommands,
       terminal: {
         isTerminal: false,
         columns: 80,
         askSecret: () => answer(),
         confirm: async () => await answer() === "y",
+        ask: () => answer(),
+        canAsk: answers.length > 0,
       },
       environment: { configFolder: join(root, "home/.config") },
       paths: nodePaths(root),

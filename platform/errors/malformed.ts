@@ -163,6 +163,10 @@ export const MALFORMED = {
     meaning: "The node lock cannot be read, so the node does not know which cluster it belongs to.",
     remedy: "Rebuild the node from its image.",
   },
+  "malformed/manifest": {
+    meaning: "The manifest of a static Pod cannot be read.",
+    remedy: "Write it again: `kubeadm init phase control-plane all`, or `kubeadm init phase etcd local`.",
+  },
   "malformed/measurement-record": {
     meaning: "The record of the measurements at boot cannot be read.",
     remedy: "Restart bootstrapper-measure.service.",
@@ -214,6 +218,11 @@ export const MALFORMED = {
   "malformed/renewal-record": {
     meaning: "The record of the node's certificates cannot be read.",
     remedy: "Remove the file that the error names. The next renewal writes it again.",
+  },
+  "malformed/metadata": {
+    meaning:
+      "The machine's metadata, or what the node kept of it, does not have its form, or has a value that no node can have.",
+    remedy: "Correct the value that the error names at its source, or name it in the node's configuration instead.",
   },
   "malformed/reset-marker": {
     meaning: "The marker of a started reset cannot be read.",

@@ -23,6 +23,10 @@ export const PRECONDITION = {
     meaning: "The key of the cluster's CA is missing, or does not belong to its certificate.",
     remedy: "Compare the files below /etc/kubernetes/pki with those of another control plane.",
   },
+  "precondition/clock-behind": {
+    meaning: "The machine's clock is behind a time that the machine has seen before.",
+    remedy: "Set the clock, and run a time service.",
+  },
   "precondition/clock-skew": {
     meaning: "The clocks of both machines differ by more than the accepted limit.",
     remedy: "Set the clocks of both machines; run a time service.",
@@ -39,6 +43,14 @@ export const PRECONDITION = {
   "precondition/cluster-keys": {
     meaning: "A node cannot become a control plane because it does not have all of the cluster's keys.",
     remedy: "Check whether another program removed files below /etc/kubernetes/pki; join again from a fresh machine.",
+  },
+  "precondition/documents": {
+    meaning: "`bootstrapper config check` found problems in documents, or in the machine that they are for.",
+    remedy: "Correct what stands at the named lines, and check again.",
+  },
+  "precondition/machine": {
+    meaning: "`bootstrapper machine setup` found that the machine lacks what a node needs.",
+    remedy: "Run the printed commands as root, and `bootstrapper machine setup` again.",
   },
   "precondition/etcd": {
     meaning: "etcd refuses the request in its present state, for example because too few members have started.",
@@ -127,6 +139,10 @@ export const PRECONDITION = {
     meaning: "The Node to remove is Ready, so its machine works.",
     remedy: "Power the machine off or reset it, and wait a minute; `--force` removes the node anyway.",
   },
+  "precondition/not-a-control-plane": {
+    meaning: "The machine has no certificates of a control plane.",
+    remedy: "Run the command on a control plane.",
+  },
   "precondition/not-a-member": {
     meaning: "This node is no member of a cluster, so that it has no certificates to renew.",
     remedy: "Let `bootstrapper run` make it a member first; `bootstrapper status` shows what it waits for.",
@@ -199,7 +215,9 @@ export const PRECONDITION = {
   },
   "precondition/unmeasured-image": {
     meaning: "The machine's image is not measured completely.",
-    remedy: "Build the image as described in the documentation.",
+    remedy:
+      "Start the machine from a measured image (unified kernel image, dm-verity, TPM or confidential VM). Or set " +
+      "allowUnmeasuredImage: true in the node's configuration and in the policy: then nothing proves what it runs.",
   },
   "precondition/version-skew": {
     meaning: "The node's kubelet is newer than the API server, or too much older.",

@@ -140,7 +140,7 @@ export const REFUSED_CERTIFICATES = {
   "refused/certificate-validity": {
     meaning: "A certificate is not yet valid or has expired.",
     remedy:
-      "Check the clocks. If they are correct, renew the certificate: a join service's and kubeadm's last one year, and are renewed by hand; a node's own by `bootstrapper renew --now`.",
+      "Check the clocks. If they are correct, renew the certificate: a join service's and kubeadm's by `bootstrapper control-plane renew --now` on the control plane, a node's own by `bootstrapper renew --now`.",
   },
   "refused/critical-extension": {
     meaning: "A certificate has a critical extension that this version does not know.",

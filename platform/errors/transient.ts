@@ -27,6 +27,10 @@ export const CONFLICT = {
     meaning: "A member of etcd has the name or the address of this node.",
     remedy: "Give this machine a name and an address of its own, or remove the node that is gone.",
   },
+  "conflict/field-manager": {
+    meaning: "A field of an object in a manifest was set by another program, such as kubectl or Helm.",
+    remedy: "Change the object with the program that the error names, or leave it out of the manifest.",
+  },
   "conflict/identity": {
     meaning: "The machine's identity is admitted with another name or role.",
     remedy: "Give the machine that name and role, or remove that node first.",
@@ -60,6 +64,11 @@ export const CONFLICT = {
   "conflict/run": {
     meaning: "Another bootstrapper works on this node.",
     remedy: "Wait for it to end; `bootstrapper status` shows what it does.",
+    retriable: true,
+  },
+  "conflict/turn": {
+    meaning: "Another control plane does the same work, and one at a time may.",
+    remedy: "Wait: this node tries again within minutes.",
     retriable: true,
   },
   "conflict/two-foundings": {
@@ -171,6 +180,11 @@ export const UNAVAILABLE = {
     meaning: "The node is being locked, and makes no evidence at this moment.",
     remedy: ASKS_AGAIN,
   },
+  "unavailable/metadata": {
+    meaning: "The machine's metadata cannot be reached, or does not have a value that the configuration takes from it.",
+    remedy:
+      "Wait for the metadata service or for cloud-init, or give the machine the value there. If it has none, name the value in the node's configuration.",
+  },
   "unavailable/name-resolution": {
     meaning: "A host's name cannot be resolved on the machine that calls it.",
     remedy:
@@ -256,6 +270,11 @@ export const TIMEOUT = {
     meaning: "The API server did not start serving NodeAdmission and NodeEvidence in time.",
     remedy: "Check the API server's log, and the CustomResourceDefinitions of bootstrapper.dev.",
   },
+  "timeout/network": {
+    meaning: "An object of a network's manifest was not applied, or what it starts was not ready, in time.",
+    remedy:
+      "Look at the object with `kubectl describe`, then run `bootstrapper network apply` with the same files again.",
+  },
   "timeout/node": { meaning: "The Node was not registered or Ready in time.", remedy: LOOK_AT_KUBELET },
   "timeout/peer": {
     meaning: "The peer sent or accepted no data for too long.",
@@ -264,6 +283,14 @@ export const TIMEOUT = {
   "timeout/renewal": {
     meaning: "No join service gave this node new certificates in time.",
     remedy: "Check that a join service runs and can be reached. The node asks again within minutes.",
+  },
+  "timeout/static-pod": {
+    meaning: "A static Pod of the control plane did not start anew in time.",
+    remedy: "Look at its log: `crictl ps -a` and `crictl logs`. The next renewal goes on with it.",
+  },
+  "timeout/turn": {
+    meaning: "The work that one control plane at a time does took too long.",
+    remedy: "Wait: this node goes on with it within minutes.",
   },
 } as const satisfies ErrorEntries<`timeout/${string}`>;
 

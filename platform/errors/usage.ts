@@ -104,6 +104,10 @@ export const USAGE = {
     meaning: "The credentials for the Kubernetes API are not an https URL with usable certificates and a key.",
     remedy: "Check the kubeconfig that they come from.",
   },
+  "usage/manifest": {
+    meaning: "A manifest cannot be read, does not fit the cluster's settings, or is refused by the API server.",
+    remedy: "Correct the object that the error names. Nothing is applied of a manifest that cannot be read.",
+  },
   "usage/missing-argument": { meaning: "An argument that the command requires is missing.", remedy: HELP },
   "usage/missing-mandatory-option-value": {
     meaning: "An option that the command requires is missing.",

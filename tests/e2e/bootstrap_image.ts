@@ -16,6 +16,7 @@ const deploy = join(import.meta.dirname ?? ".", "../../deploy");
 const units = [
   ...["bootstrapper-measure.service", "bootstrapper.service"],
   ...["bootstrapper-renew.service", "bootstrapper-renew.timer"],
+  ...["bootstrapper-control-plane-renew.service", "bootstrapper-control-plane-renew.timer"],
   ...["bootstrapper-join-front.service", "bootstrapper-join-prover.service", "bootstrapper-join-signer.service"],
 ] as const;
 const dropIns = [

@@ -11,6 +11,7 @@ import { decodeCompleted, decodeStaged } from "../../founding/founder_journal.ts
 import { decodeJournal } from "../../journal/_journal_file.ts";
 import { parseMeasurementRecord } from "../../node/measurement_record.ts";
 import { parseMembership } from "../../node/membership.ts";
+import { parseMetadata } from "../../node/metadata/metadata.ts";
 import { ownSelf, SELF_FILE } from "../../node/own_self.ts";
 import { parseRenewalRecord } from "../../node/renewal_record.ts";
 import { readResetMarker, RESET_MARKER_FILE } from "../../node/reset_marker.ts";
@@ -116,9 +117,18 @@ const FORMATS: readonly Format[] = [
         '"2026-01-01T00:00:00.000Z","code":"refused/pcr-4","message":"no","retriable":false,"details":{}}}\n',
       2: '{"version":2,"updated":"2026-01-01T00:00:00.000Z","phase":"failed","failures":3,"nodeName":"w-1","error":' +
         '{"time":"2026-01-01T00:00:00.000Z","code":"system/tpm","message":"no","retriable":false,"details":{}}}\n',
+      3: '{"version":3,"updated":"2026-01-01T00:00:00.000Z","phase":"racing","nodeName":"w-1","metadata":{"source":"ec2",' +
+        '"name":"w-1","role":"worker"},"endpoints":[{"source":"dns:join.example.org:9444","count":1,"endpoints":' +
+        '["10.77.0.11:9444"],"leftOut":2,"failure":"no answer"}]}\n',
     },
     read: (text) => parseStatus(utf8(text), "it"),
     has: has({ nodeName: "w-1" }),
+  },
+  {
+    name: "metadata",
+    versions: { 1: '{"version":1,"source":"ec2","texts":{"name":"w-1","endpoints":"10.77.0.11:9444"}}\n' },
+    read: (text) => parseMetadata(utf8(text), "it"),
+    has: has({ source: "ec2", texts: { name: "w-1", endpoints: "10.77.0.11:9444" } }),
   },
   {
     name: "membership",

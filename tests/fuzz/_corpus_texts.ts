@@ -12,6 +12,7 @@ import { operatorKeyLine } from "../../certificate/operator_key.ts";
 import { writePem } from "../../certificate/pem.ts";
 import { opensshKeyOf } from "../../certificate/testing/openssh_key.ts";
 import { encodeRecord } from "../../founding/_records.ts";
+import { INSTANCE_DATA, OPENSTACK } from "../../node/metadata/testing/services.ts";
 import { encodePledge, encodeRoster } from "../../founding/_roster_files.ts";
 import { authorizationConfiguration } from "../../kubernetes/authorization_configuration.ts";
 import { kubeconfig } from "../../kubernetes/kubeconfig.ts";
@@ -52,6 +53,22 @@ export async function textFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "cluster-document/leader-election.yaml": utf8(
       "kubernetesVersion: v1.36.3\nleaderElection:\n  leaseDuration: 60s\n  renewDeadline: 45s\n  retryPeriod: 5s\n",
     ),
+    "checked-document/node.yaml": await example("node-founding-token"),
+    "checked-document/cluster.yaml": await example("cluster"),
+    "checked-document/config-map.yaml": utf8(
+      "apiVersion: v1\nkind: ConfigMap\ndata:\n  policy.yaml: |\n    version: 1\n    variant: none\n",
+    ),
+    "checked-document/several.yaml": utf8(
+      "kubernetesVersion: v1.36.3\n---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n---\nvariant: none\n",
+    ),
+    "checked-document/token.txt": utf8("bft1-qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5yd59d8\n"),
+    "network-manifest/flannel.yaml": utf8(
+      `---\napiVersion: v1\nkind: Namespace\nmetadata: { name: net }\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: { name: conf, namespace: net }\n  data: { net-conf.json: '{"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}' }\n- { apiVersion: apps/v1, kind: DaemonSet, metadata: { name: agent, namespace: net }, spec: { mode: 0400 } }\n`,
+    ),
+    "network-manifest/cilium.json": json({
+      ...{ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "cilium-config", namespace: "kube-system" } },
+      data: { "kube-proxy-replacement": "true", ipam: "cluster-pool", "cluster-pool-ipv4-cidr": "10.0.0.0/8" },
+    }),
     "fixtures/tpm-policy.yaml": utf8(
       `version: 1\nvariant: tpm\ntpm:\n  ekType: rsa2048\n  pcrs:\n    "4": ["${
         "05".repeat(32)
@@ -132,6 +149,13 @@ function nodeFiles(): CorpusFiles {
     "membership/member.json": json({
       ...{ version: 2, since: TIME, nodeName: "cp-1", role: "control-plane", identity: ID },
       machineId: "00112233-4455-6677-8899-aabbccddeeff",
+    }),
+    "machine-metadata/instance-data.json": utf8(INSTANCE_DATA),
+    "machine-metadata/meta-data.json": utf8(OPENSTACK["/openstack/latest/meta_data.json"] ?? ""),
+    "machine-metadata/network-data.json": utf8(OPENSTACK["/openstack/latest/network_data.json"] ?? ""),
+    "machine-metadata/kept.json": json({
+      ...{ version: 1, source: "ec2" },
+      texts: { name: "w-1", address: "192.0.2.1", role: "worker", endpoints: "dns:join.example.org:9444" },
     }),
     "measurement-record/measured.json": json({ version: 2, time: TIME, tries: 2, bootId: ID, error: refusal }),
     "status/status.json": json({

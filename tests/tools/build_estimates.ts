@@ -52,7 +52,10 @@ export const buildEstimates: Readonly<Record<string, PartEstimate>> = {
   "bootstrapper": beside("the bootstrapper", 0.1),
   "vm-debian": beside("a minimal Debian for the VMs", 1.5),
   "uki-tools": beside("systemd's tools for unified kernel images", 1.5),
+  "go-flannel": onAllCores("flannel", 1),
+  "go-flannel-cni": onAllCores("flannel's plug-in", 0.2),
   "container-images": after("container images", 0.1),
+  "flannel-images": after("flannel's images", 0.1),
   "vm-base": after("the base of the VM image", 0.2),
   "vm-image": after("the VM image", 0.1),
 };

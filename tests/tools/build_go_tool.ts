@@ -1,3 +1,4 @@
+import { basename, join } from "node:path";
 import { debianPackages } from "./debian_packages.ts";
 import type { GoTool } from "./go_tools.ts";
 import { capture, run } from "./run.ts";
@@ -51,7 +52,7 @@ async function build(tool: GoTool, { folder, log, turn }: StoreBuild): Promise<v
   const options = { log, cwd: source, env: { ...environment, CGO_ENABLED: tool.cgo ? "1" : "0" } };
   try {
     const requires = tool.modules.map((module) => `-require=${module}`);
-    const replaces = await stagingReplaces(tool);
+    const replaces = [...await stagingReplaces(tool), ...await emptiedReplace(tool, source, log)];
     await run(["go", "mod", "init", "bootstrapper.invalid/tools"], options);
     await run(["go", "mod", "edit", ...requires, ...replaces], options);
     // Fetches the modules of these packages in the versions that the tool's go.mod selects. "go mod tidy" selects the
@@ -84,12 +85,33 @@ async function checkVersions(tool: GoTool, cwd: string): Promise<void> {
  */
 async function stagingReplaces(tool: GoTool): Promise<string[]> {
   if (tool.stagingVersion === undefined) return [];
-  const [module = ""] = tool.modules;
-  const download: unknown = JSON.parse(await capture(["go", "mod", "download", "-json", module], { env: environment }));
-  if (typeof download !== "object" || download === null || !("GoMod" in download)) {
-    throw new Error(`Cannot read the go.mod of ${module}: "go mod download -json" named none`);
-  }
-  const text = await Deno.readTextFile(String(download.GoMod));
+  const text = await Deno.readTextFile(await downloadedModule(tool.modules[0] ?? "", "GoMod"));
   const staged = [...text.matchAll(/^\s*(\S+) => \.\/staging\/src\//gm)].map((match) => match[1] ?? "");
   return staged.map((path) => `-replace=${path}=${path}@${tool.stagingVersion}`);
+}
+
+/** Replaces the tool's own module with a copy of it in which some packages are empty. */
+async function emptiedReplace({ modules, emptied = [] }: GoTool, source: string, log: string): Promise<string[]> {
+  if (emptied.length === 0) return [];
+  const [path = ""] = modules[0]?.split("@") ?? [];
+  const copy = join(source, "copy");
+  await run(["cp", "-r", "--no-preserve=mode", await downloadedModule(modules[0] ?? "", "Dir"), copy], { log });
+  for (const folder of emptied) {
+    await Deno.remove(join(copy, folder), { recursive: true });
+    await Deno.mkdir(join(copy, folder));
+    await Deno.writeTextFile(join(copy, folder, "empty.go"), `package ${basename(folder)}\n`);
+  }
+  return [`-replace=${path}=./copy`];
+}
+
+/**
+ * Downloads a module, as `path@version`, and returns the path of its `go.mod` or of its folder in Go's cache.
+ *
+ * @throws Error if Go names none.
+ */
+export async function downloadedModule(module: string, part: "GoMod" | "Dir"): Promise<string> {
+  const download: unknown = JSON.parse(await capture(["go", "mod", "download", "-json", module], { env: environment }));
+  const path: unknown = typeof download === "object" && download !== null ? Reflect.get(download, part) : undefined;
+  if (typeof path !== "string") throw new Error(`Cannot find ${module}: "go mod download -json" named no ${part}`);
+  return path;
 }

@@ -12,6 +12,10 @@ export interface GoTool {
   readonly debian: readonly string[];
   /** The version of each staging module that `modules[0]` replaces with a folder of its own repository. */
   readonly stagingVersion?: string;
+  /**
+   * Packages of `modules[0]`, as paths in it, that are built as empty ones: what nothing here uses, and depends on much.
+   */
+  readonly emptied?: readonly string[];
 }
 
 /** The version of Kubernetes that the tests run, with the leading `v`. */

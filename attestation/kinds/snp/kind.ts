@@ -26,6 +26,7 @@ export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy>
     vendorService: async () => (await import("./vendor_service.ts")).amdService(anchors && (() => anchors)),
     section: {
       schema: snpPolicySchema,
+      texts: async () => (await import("./section_texts.ts")).SNP_TEXTS,
       missingCollateral: "refused/snp-collateral",
       remarks: snpRemarks,
       pins: ({ chipIds }) => chipIds !== undefined,

@@ -24,6 +24,7 @@ export function tdxKind(anchor?: Certificate): EvidenceKind<TdxPolicy> {
     vendorService: async () => (await import("./vendor_service.ts")).intelService(anchor && (() => anchor)),
     section: {
       schema: tdxPolicySchema,
+      texts: async () => (await import("./section_texts.ts")).TDX_TEXTS,
       missingCollateral: "refused/tdx-collateral-missing",
       pins: ({ platforms }) => platforms !== undefined,
       make: async (sources, context) =>

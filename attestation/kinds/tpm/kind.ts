@@ -19,6 +19,7 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
   },
   section: {
     schema: tpmPolicySchema,
+    texts: async () => (await import("./section_texts.ts")).TPM_TEXTS,
     make: async (sources) => (await import("./policy_section.ts")).makeTpmSection(sources),
     // An authority certifies identities that no policy lists.
     identities: ({ trust }) => trust.issuers.length > 0 ? undefined : trust.identities,

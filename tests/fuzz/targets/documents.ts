@@ -9,6 +9,7 @@ import { createVerifier } from "../../../attestation/policy/policy_verifier.ts";
 import {
   FOUNDING_TOKEN_START,
   foundingTokenText,
+  looksLikeFoundingToken,
   readFoundingToken,
   readTokenKey,
   tokenKeyText,
@@ -16,15 +17,21 @@ import {
 import { trustDigest } from "../../../protocol/transcript.ts";
 import { clusterIdText, readClusterId } from "../../../certificate/cluster_id.ts";
 import { operatorKeyLine, readOperatorKey } from "../../../certificate/operator_key.ts";
+import { KINDS } from "../../../attestation/kinds.ts";
+import { checkDocument } from "../../../cli/document_check.ts";
 import { readDuration } from "../../../cli/duration.ts";
 import { clusterNetwork } from "../../../service/claims_check.ts";
 import { checkKubeletVersion } from "../../../service/kubelet_version.ts";
 import { parseEtcdEndpoint } from "../../../kubernetes/_etcd_tls.ts";
+import { checkUnique, readManifest } from "../../../kubernetes/manifest.ts";
+import { checkNetworkManifest } from "../../../kubernetes/network_manifest.ts";
 import { clusterRemarks, readNewClusterSettings } from "../../../kubernetes/new_cluster.ts";
 import { readClusterSettings } from "../../../kubernetes/settings.ts";
 import { configurationRemarks, readNewNodeConfiguration, readNodeConfiguration } from "../../../node/configuration.ts";
+import { readEndpointSource, sourceText } from "../../../platform/endpoint_source.ts";
 import { endpointText, readEndpoint, readListenAddress } from "../../../platform/endpoint.ts";
-import { equalBytes, fromUtf8 } from "../../../platform/bytes.ts";
+import { BootstrapError } from "../../../platform/errors.ts";
+import { equalBytes, fromUtf8, textIn } from "../../../platform/bytes.ts";
 import { addressBytes, isInNetwork, nodeAddressProblem, readNetwork } from "../../../platform/ip_address.ts";
 import { isLabel, isNodeName, labelProblem, nodeNameProblem } from "../../../platform/label.ts";
 import { readAdoption } from "../../../kubernetes/adoption_store.ts";
@@ -62,7 +69,7 @@ export const documentTargets: readonly FuzzTarget[] = [
       const configuration = readNodeConfiguration(text, "fuzz");
       const { trust, join, foundingPolicy } = configuration;
       await trustDigest(trust);
-      join.endpoints.map(endpointText);
+      join.endpoints.map(sourceText);
       if (foundingPolicy !== undefined) readPolicy(foundingPolicy.document, "fuzz");
       if (configurationRemarks(configuration).length === 0) readNewNodeConfiguration(text, "fuzz");
     },
@@ -98,6 +105,36 @@ export const documentTargets: readonly FuzzTarget[] = [
         () => void readAdoption({ ...ADOPTION, foundings: text }),
         () => void readAdoption({ ...ADOPTION, joinEndpoints: text }),
       );
+    },
+  },
+  {
+    name: "checked-document",
+    form: "text",
+    maximumBytes: MAXIMUM_BYTES,
+    open: () => (input) => {
+      const { document, title, problems, remarks } = checkDocument("fuzz", input, undefined, KINDS);
+      promise(
+        problems.length > 0 || document !== undefined || title !== undefined,
+        "a file has neither use nor problem",
+      );
+      promise(problems.length === 0 || document === undefined, "a document with problems is used");
+      const text = textIn(input) ?? "";
+      const lines = text.split("\n").length;
+      const isThere = ({ line = 1 }: { readonly line?: number }) => line >= 1 && line <= lines;
+      promise([...problems, ...remarks].every(isThere), "a finding is at a line that is not there");
+      const said = problems.map(({ message }) => message).join();
+      promise(!looksLikeFoundingToken(text) || !isShown(text, said), "a finding shows a part of a token");
+      if (problems.length > 0) throw new BootstrapError("usage/document", said);
+    },
+  },
+  {
+    name: "network-manifest",
+    form: "text",
+    maximumBytes: MAXIMUM_BYTES,
+    open: () => (input) => {
+      const objects = readManifest(fromUtf8(input, "fuzz"), "fuzz");
+      checkUnique(objects);
+      checkNetworkManifest(objects, { podSubnet: "10.244.0.0/16", kubeProxy: true });
     },
   },
   {
@@ -146,6 +183,13 @@ export const documentTargets: readonly FuzzTarget[] = [
           promise(
             endpointText(readEndpoint(written, "fuzz")) === written,
             "an endpoint that is written again is another",
+          );
+        },
+        () => {
+          const written = sourceText(readEndpointSource(text, "fuzz"));
+          promise(
+            sourceText(readEndpointSource(written, "fuzz")) === written,
+            "a source of endpoints that is written again is another",
           );
         },
         () => readListenAddress(text, "fuzz"),

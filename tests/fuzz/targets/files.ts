@@ -11,6 +11,10 @@ import { decodeJournal, encodeJournal } from "../../../journal/_journal_file.ts"
 import { readKubeconfig } from "../../../kubernetes/kubeconfig.ts";
 import { parseMeasurementRecord } from "../../../node/measurement_record.ts";
 import { parseMembership } from "../../../node/membership.ts";
+import { parseMetadata } from "../../../node/metadata/metadata.ts";
+import { readInstanceData, readOpenStackMetaData, readOpenStackNetworks } from "../../../node/metadata/sources.ts";
+import type { MetadataTexts } from "../../../node/metadata/values.ts";
+import { METADATA_FIELDS, readMetadataValues } from "../../../node/metadata/values.ts";
 import { parseOwnMember } from "../../../node/own_etcd.ts";
 import { parseNodeCertificate } from "../../../kubernetes/kubelet_credentials.ts";
 import { parseRenewalRecord } from "../../../node/renewal_record.ts";
@@ -22,7 +26,7 @@ import { timelineText } from "../../../node/timeline_text.ts";
 import { decodeLockRecord, encodeLockRecord } from "../../../nodelock/record.ts";
 import { clusterIdOf } from "../../../certificate/cluster_id.ts";
 import { readCertificate } from "../../../certificate/x509.ts";
-import { concat, equalBytes, hex, sha256, utf8 } from "../../../platform/bytes.ts";
+import { concat, equalBytes, fromUtf8, hex, sha256, utf8 } from "../../../platform/bytes.ts";
 import type { Bytes } from "../../../platform/bytes.ts";
 import { fixedPrivateKeyPem } from "../_keys.ts";
 import { readScript } from "../_script.ts";
@@ -48,6 +52,11 @@ function inFile(name: string, run: (folder: string, path: string) => unknown): F
 /** A journal with this content and the matching checksum. */
 async function journalOf(body: Bytes): Promise<Bytes> {
   return concat(utf8(`bootstrapper-journal 1 ${hex(await sha256(body))}\n`), body, utf8("\n"));
+}
+
+/** Reads the values that there are. */
+function checkTexts(texts: MetadataTexts): void {
+  readMetadataValues({ use: METADATA_FIELDS.filter((field) => texts[field] !== undefined) }, texts, "fuzz");
 }
 
 export const fileTargets: readonly FuzzTarget[] = [
@@ -93,6 +102,23 @@ export const fileTargets: readonly FuzzTarget[] = [
         "a membership changes when it is written again",
       );
     },
+  },
+  {
+    name: "machine-metadata",
+    form: "json",
+    maximumBytes: 64 << 10,
+    open: () => (input) =>
+      eachOf(
+        () => checkTexts(readInstanceData(input, "fuzz")),
+        () => checkTexts(readOpenStackMetaData(fromUtf8(input, "fuzz"), "fuzz")),
+        () => checkTexts(readOpenStackNetworks(fromUtf8(input, "fuzz"), "fuzz")),
+        () => {
+          const { source, texts } = parseMetadata(input, "fuzz");
+          const again = parseMetadata(utf8(JSON.stringify({ version: 1, source, texts })), "fuzz");
+          promise(JSON.stringify(again.texts) === JSON.stringify(texts), "metadata changes when it is written again");
+          checkTexts(texts);
+        },
+      ),
   },
   {
     name: "measurement-record",
