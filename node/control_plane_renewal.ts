@@ -77,6 +77,8 @@ export interface ControlPlaneRenewalOutcome {
 const SERVICE_LIFETIME_MS = 365 * DAY_MS;
 /** The part of their life that is left when certificates are renewed. */
 const DUE_BEFORE = 1 / 3;
+/** The part of their life that passes at least between two renewals. */
+const SHORTEST_PAUSE = 1 / 12;
 /** The part of their life that is left when they are renewed even if no API server answers. */
 const LATE_BEFORE = 1 / 6;
 /** Certificates are valid from five minutes before they are made, and clocks of machines differ as much. */
@@ -115,7 +117,8 @@ export async function renewControlPlane(
       const error = asBootstrapError(cause);
       if (!look.isLate || signal.aborted || error.code === "conflict/turn") throw error;
       log.event("warn", "control-plane-renewed-alone", errorFields(error));
-      await renewFiles(deps, look, record, signal);
+      // The turn may have ended after the files were renewed.
+      await renewFiles(deps, await lookAtCertificates(deps, signal, {}), record, signal);
       await annotateAll(deps);
     }
     await deps.restartService();
@@ -126,14 +129,19 @@ export async function renewControlPlane(
   return { state: "renewed", until: after.until };
 }
 
-/** Nothing is left to do until certificates are in the last third of their life. */
+/**
+ * Nothing is left to do until certificates are in the last third of their life. Those that a CA near its own end has
+ * signed always are: they are not renewed again at each look.
+ */
 async function done(
-  { paths }: ControlPlaneRenewalDependencies,
+  { paths, clock }: ControlPlaneRenewalDependencies,
   record: ControlPlaneRenewalRecord,
-  { until, dueFrom }: Look,
+  { until, dueFrom, lifetimeMs }: Look,
 ): Promise<void> {
   await writeControlPlaneRenewal(paths.state, { ...record, until: until.toISOString(), pending: [] });
-  await setNextLook(paths.state, dueFrom, DUE_FILES.controlPlane);
+  const soonest = clock.now().getTime() + lifetimeMs * SHORTEST_PAUSE;
+  const next = new Date(Math.max(dueFrom.getTime(), record.renewedAt === undefined ? 0 : soonest));
+  await setNextLook(paths.state, next, DUE_FILES.controlPlane);
 }
 
 /** Checks the clock, and puts back what an interrupted renewal left half written. */
@@ -176,6 +184,8 @@ interface Look {
   readonly isLate: boolean;
   /** When the first of the certificates is due. */
   readonly dueFrom: Date;
+  /** The lifetime of kubeadm's certificates. */
+  readonly lifetimeMs: number;
   readonly until: Date;
 }
 
@@ -196,7 +206,7 @@ async function lookAtCertificates(
   const now = clock.now().getTime();
   const due = all.filter(({ dueFrom }) => isNow || now >= dueFrom);
   return {
-    clusterConfiguration,
+    ...{ clusterConfiguration, lifetimeMs },
     due: due.filter(({ path }) => path !== ""),
     isServiceDue: due.some(({ path }) => path === ""),
     isLate: all.some(({ notAfter, lifetimeMs }) => notAfter.getTime() - now < lifetimeMs * LATE_BEFORE),

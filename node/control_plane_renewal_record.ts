@@ -8,9 +8,9 @@ import { join } from "node:path";
 import * as v from "valibot";
 import { STATIC_PODS, type StaticPod } from "../kubernetes/static_pods.ts";
 import { utf8 } from "../platform/bytes.ts";
-import { BootstrapError } from "../platform/errors.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
+import { unreadableRecord } from "./renewal_record.ts";
 
 /** The record of a control plane's certificates. */
 export interface ControlPlaneRenewalRecord {
@@ -57,11 +57,7 @@ export function parseControlPlaneRenewal(bytes: Uint8Array, what: string): Contr
     schema,
     maximumBytes: MAXIMUM_BYTES,
     newest: 1,
-    error: (reason, key, cause) =>
-      new BootstrapError("malformed/renewal-record", `Cannot read ${what}: ${reason}`, {
-        cause,
-        details: { path: what, key },
-      }),
+    error: unreadableRecord(what),
   });
 }
 

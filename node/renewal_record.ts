@@ -75,12 +75,17 @@ export function parseRenewalRecord(bytes: Uint8Array, what: string): RenewalReco
     schema: recordSchema,
     maximumBytes: MAXIMUM_BYTES,
     newest: 1,
-    error: (reason, key, cause) =>
-      new BootstrapError("malformed/renewal-record", `Cannot read ${what}: ${reason}`, {
-        cause,
-        details: { path: what, key },
-      }),
+    error: unreadableRecord(what),
   });
+}
+
+/** Makes the error of a renewal's record that cannot be read. */
+export function unreadableRecord(what: string): (reason: string, key: string, cause?: unknown) => BootstrapError {
+  return (reason, key, cause) =>
+    new BootstrapError("malformed/renewal-record", `Cannot read ${what}: ${reason}`, {
+      cause,
+      details: { path: what, key },
+    });
 }
 
 /** Replaces the record of a node. */

@@ -22,21 +22,12 @@ import { NEW_DOCUMENT_ROLES, newDocument } from "./new_documents.ts";
 export type { NewDocumentRole } from "./new_documents.ts";
 
 /** The options of `config new`. */
-export interface ConfigNewOptions {
+export interface ConfigNewOptions extends Omit<NewDocument, "role" | "operatorKeys" | "policy"> {
+  /** Default: the terminal is asked. */
   readonly role?: NewDocumentRole;
-  readonly clusterName?: string;
   /** Files of public keys, or the keys themselves. */
   readonly operatorKeys: readonly string[];
-  readonly endpoints: readonly string[];
-  readonly clusterId?: string;
-  readonly variant: readonly string[];
-  readonly tokenKey?: string;
   readonly policyFile?: string;
-  readonly kubernetesVersion?: string;
-  readonly podSubnet?: string;
-  readonly serviceSubnet?: string;
-  /** The schema in the line for editors. Default: the line is left out. */
-  readonly schemaFile?: string;
   /** Default: standard output. */
   readonly file?: string;
   readonly output: OutputForm;

@@ -29,6 +29,7 @@ export interface NewDocument {
   readonly kubernetesVersion?: string;
   readonly podSubnet?: string;
   readonly serviceSubnet?: string;
+  /** The schema in the line for editors. Default: the line is left out. */
   readonly schemaFile?: string;
 }
 

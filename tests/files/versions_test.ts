@@ -13,6 +13,7 @@ import { parseMeasurementRecord } from "../../node/measurement_record.ts";
 import { parseMembership } from "../../node/membership.ts";
 import { parseMetadata } from "../../node/metadata/metadata.ts";
 import { ownSelf, SELF_FILE } from "../../node/own_self.ts";
+import { parseControlPlaneRenewal } from "../../node/control_plane_renewal_record.ts";
 import { parseRenewalRecord } from "../../node/renewal_record.ts";
 import { readResetMarker, RESET_MARKER_FILE } from "../../node/reset_marker.ts";
 import { parseStatus } from "../../node/status.ts";
@@ -180,6 +181,15 @@ const FORMATS: readonly Format[] = [
     },
     read: (text) => parseRenewalRecord(utf8(text), "it"),
     has: has({ issuedBy: "attestation" }),
+  },
+  {
+    name: "control plane's renewal record",
+    versions: {
+      1: '{"version":1,"seen":"2026-01-01T00:00:00.000Z","until":"2027-01-01T00:00:00.000Z","renewedAt":' +
+        '"2026-01-01T00:00:00.000Z","pending":["etcd"]}\n',
+    },
+    read: (text) => parseControlPlaneRenewal(utf8(text), "it"),
+    has: has({ until: "2027-01-01T00:00:00.000Z" }),
   },
   {
     name: "reset marker",

@@ -141,6 +141,13 @@ function nodeFiles(): CorpusFiles {
       steps: [{ name: "kubeadm", attempts: 1, begun: TIME, done: TIME }],
       events: [{ number: 1, phase: "kubeadm", state: "started", detail: "", timeMs: 1, durationMs: 0 }],
     }),
+    "control-plane-renewal-record/record.json": json({
+      ...{ version: 1, seen: "2026-11-01T00:00:00.000Z", until: "2027-11-01T00:00:00.000Z" },
+      ...{ renewedAt: "2026-11-01T00:00:00.000Z", pending: ["etcd", "kube-scheduler"] },
+    }),
+    "cluster-document/kubeadm.yaml": utf8(
+      "kubernetesVersion: v1.36.3\n---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nnetworking: {podSubnet: 10.244.0.0/16}\napiServer: {certSANs: [a.example], extraArgs: [{name: v, value: '4'}]}\n",
+    ),
     "renewal-record/renewal.json": json({
       ...{ version: 1, joinEndpoints: ["192.0.2.1:9444"], issuedBy: "attestation", attested: TIME },
       ...{ client: { notBefore: TIME, notAfter: TIME }, serving: { notBefore: TIME, notAfter: TIME }, refusal },

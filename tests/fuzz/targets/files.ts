@@ -17,6 +17,7 @@ import type { MetadataTexts } from "../../../node/metadata/values.ts";
 import { METADATA_FIELDS, readMetadataValues } from "../../../node/metadata/values.ts";
 import { parseOwnMember } from "../../../node/own_etcd.ts";
 import { parseNodeCertificate } from "../../../kubernetes/kubelet_credentials.ts";
+import { parseControlPlaneRenewal } from "../../../node/control_plane_renewal_record.ts";
 import { parseRenewalRecord } from "../../../node/renewal_record.ts";
 import { readResetMarker, RESET_MARKER_FILE } from "../../../node/reset_marker.ts";
 import { parseStatus } from "../../../node/status.ts";
@@ -87,6 +88,16 @@ export const fileTargets: readonly FuzzTarget[] = [
     open: () => (input) => {
       const record = parseRenewalRecord(input, "fuzz");
       const again = parseRenewalRecord(utf8(JSON.stringify(record)), "fuzz");
+      promise(JSON.stringify(again) === JSON.stringify(record), "a record changes when it is written again");
+    },
+  },
+  {
+    name: "control-plane-renewal-record",
+    form: "json",
+    maximumBytes: 4 << 10,
+    open: () => (input) => {
+      const record = parseControlPlaneRenewal(input, "fuzz");
+      const again = parseControlPlaneRenewal(utf8(JSON.stringify(record)), "fuzz");
       promise(JSON.stringify(again) === JSON.stringify(record), "a record changes when it is written again");
     },
   },
