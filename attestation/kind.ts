@@ -91,6 +91,11 @@ export interface PolicySection<Section> {
    * processors. Absent if a section of the kind pins none.
    */
   pins?(section: Section): boolean;
+  /**
+   * Returns the values of registers that the section allows, lower-case hexadecimal, by the registers' names in a node's
+   * record: those that tell images apart. Absent if sections of the kind name none.
+   */
+  imageRegisters?(section: Section): ReadonlyMap<string, readonly string[]>;
   /** Whether the section trusts an identity; absent if sections of the kind list no identities. */
   trusts?(section: Section, identity: string): boolean;
 }

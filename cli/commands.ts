@@ -38,6 +38,7 @@ import { reset } from "./commands/reset.ts";
 import { run } from "./commands/run.ts";
 import { status } from "./commands/status.ts";
 import { tokenNew } from "./commands/token_new.ts";
+import { upgradePlan } from "./commands/upgrade_plan.ts";
 import { verify } from "./commands/verify.ts";
 import { version } from "./commands/version.ts";
 
@@ -62,6 +63,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   nodes,
   nodeRemove,
   nodeReattest,
+  upgradePlan,
   nodeFoundingSign,
   nodeFoundingAdd,
   configNew,
@@ -91,6 +93,7 @@ export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze(
   adopt: "take over a cluster of kubeadm",
   node: "manage the nodes of a cluster",
   token: "make tokens",
+  upgrade: "upgrade Kubernetes",
   "node founding": "sign that a cluster is an operator's, and let it show that",
   policy: "work with policies",
   "policy collateral": "get what AMD and Intel sign",

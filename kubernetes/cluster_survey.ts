@@ -101,10 +101,15 @@ export async function surveyCluster(api: KubernetesApi, caPem: string): Promise<
     version: (await api.get("/version", versionSchema)).gitVersion,
     ...{ ca, clusterId, configuration, apiServers, caKeyType: readPublicKey(ca.spki, "the cluster's CA").type },
     apiEndpoint: endpointOf(configuration, apiServers),
-    nodes: (await listItems(api, "/api/v1/nodes", nodeSchema)).map(surveyed),
+    nodes: await surveyNodes(api),
     controllerManagers: await flagsOf(api, "kube-controller-manager"),
     admissions: await api.find(DEFINITION, v.unknown()) === undefined ? [] : await new NodeAdmissions(api).list(),
   };
+}
+
+/** Reads the Nodes of a cluster, in the order of their names. */
+export async function surveyNodes(api: Pick<KubernetesApi, "get">): Promise<readonly SurveyedNode[]> {
+  return (await listItems(api, "/api/v1/nodes", nodeSchema)).map(surveyed);
 }
 
 function surveyed({ metadata, status }: v.InferOutput<typeof nodeSchema>): SurveyedNode {

@@ -9,10 +9,10 @@ import { KubernetesApi } from "../kubernetes/api.ts";
 import { BOOTSTRAPPER_NAMESPACE } from "../kubernetes/cluster_rbac.ts";
 import type { Kubeadm } from "../kubernetes/kubeadm.ts";
 import { liveClusterConfiguration, liveImagesDocument } from "../kubernetes/kubeadm_config.ts";
+import { kubeadmVersion } from "../kubernetes/kubeadm_version.ts";
 import { Leases } from "../kubernetes/lease.ts";
 import { inTurn } from "../kubernetes/lease_turn.ts";
 import { ownApiCredentials } from "../kubernetes/own_api.ts";
-import { readClusterSettings } from "../kubernetes/settings.ts";
 import { awaitStaticPod } from "../kubernetes/static_pods.ts";
 import { fromUtf8, utf8 } from "../platform/bytes.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -23,12 +23,7 @@ import { asBootstrapError } from "../platform/errors.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import type { Log } from "../platform/log.ts";
 import { errorFields } from "../platform/log.ts";
-import {
-  hasServiceState,
-  readClusterDocument,
-  renewServiceCertificate,
-  serviceCertificateEnd,
-} from "../service/service_state.ts";
+import { hasServiceState, renewServiceCertificate, serviceCertificateEnd } from "../service/service_state.ts";
 import { readClusterCa } from "./cluster_ca.ts";
 import type { ControlPlaneRenewalDependencies } from "./control_plane_renewal.ts";
 import { JOIN_SERVICE_UNITS } from "./join_service_units.ts";
@@ -99,7 +94,7 @@ export function controlPlaneRenewal(parts: ControlPlaneRenewalParts): ControlPla
 
 /** The cluster's configuration now; without an API server that of the last time, or what the cluster began with. */
 async function clusterConfiguration(
-  { paths, log }: ControlPlaneRenewalParts,
+  { paths, log, commands }: ControlPlaneRenewalParts,
   api: () => Promise<KubernetesApi>,
   signal: AbortSignal,
 ): Promise<string> {
@@ -115,8 +110,8 @@ async function clusterConfiguration(
   }
   const known = await readFileIfExists(path, MAXIMUM_CONFIGURATION_BYTES);
   if (known !== undefined) return fromUtf8(known, path);
-  const { kubernetesVersion } = readClusterSettings(await readClusterDocument(paths.joinService));
-  return firstConfiguration(kubernetesVersion);
+  // kubeadm refuses a version that is more than one minor before its own. Certificates do not depend on it.
+  return firstConfiguration(await kubeadmVersion(commands));
 }
 
 /** As `initDocuments()` has it; the rest says nothing about certificates that are there. */

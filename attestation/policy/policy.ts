@@ -117,6 +117,27 @@ export function standingOf(policy: Policy, identity: string): Standing | undefin
 }
 
 /**
+ * Returns the names of those registers on a node's record whose values the policy does not allow: evidence that still
+ * shows them is refused. What else the policy wants of evidence is not looked at.
+ *
+ * @param registers Lower-case hexadecimal, by name, as a node's record has them.
+ */
+export function refusedRegisters(policy: Policy, registers: Readonly<Record<string, string>>): readonly string[] {
+  return imageRegisters(policy).filter(([name, values]) => {
+    const shown = registers[name];
+    return shown !== undefined && !values.includes(shown);
+  }).map(([name]) => name);
+}
+
+/** Returns the registers that tell images apart and whose values a policy names, with these values. */
+export function imageRegisters(policy: Policy): readonly (readonly [name: string, values: readonly string[]])[] {
+  return policy.required.node.flatMap((kind) => {
+    const section = sectionOf(policy, kind);
+    return section === undefined ? [] : [...kind.section?.imageRegisters?.(section) ?? []];
+  });
+}
+
+/**
  * Checks that a policy lets an identity have a name.
  *
  * @throws {BootstrapError} `refused/node-name`.

@@ -4,7 +4,7 @@ import { FRESH, NO_IDENTITY } from "../evidence.ts";
 import { hex } from "../../platform/bytes.ts";
 import { BootstrapError } from "../../platform/errors.ts";
 import { NO_COLLATERAL } from "../collateral.ts";
-import { checkNodeName, readPolicy, roleOf, standingOf } from "./policy.ts";
+import { checkNodeName, readPolicy, refusedRegisters, roleOf, standingOf } from "./policy.ts";
 import { createVerifier } from "./policy_verifier.ts";
 
 const a = "a".repeat(64);
@@ -216,4 +216,13 @@ Deno.test("createVerifier() refuses identities that are banned", async () => {
     );
   assert.equal((await verify(0xbb)).claims.identity, b);
   await assert.rejects(verify(0xaa), { code: "refused/identity-banned" });
+});
+
+Deno.test("refusedRegisters() names the registers on a record whose values no policy of any kind allows any more", () => {
+  const tpm = readPolicy(valid, "the policy");
+  assert.deepEqual(refusedRegisters(tpm, { pcr4: b, pcr11: a, pcr7: b, pcr12: b }), []);
+  assert.deepEqual(refusedRegisters(tpm, { pcr4: b, pcr11: b }), ["pcr11"]);
+  // A record of a policy that asked for fewer registers.
+  assert.deepEqual(refusedRegisters(tpm, { pcr11: b }), ["pcr11"]);
+  assert.deepEqual(refusedRegisters(readPolicy("{version: 1, variant: none}", "the policy"), { pcr4: a }), []);
 });

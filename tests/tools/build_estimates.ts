@@ -42,6 +42,7 @@ export const packagesPart = "debian-packages";
 export const buildEstimates: Readonly<Record<string, PartEstimate>> = {
   [packagesPart]: beside("Debian packages for building and running", 0.5),
   "go-kubernetes": onAllCores("Kubernetes, seven programs", 4.5),
+  "go-kubeadm-next": onAllCores("kubeadm of the next Kubernetes", 1.5),
   "go-containerd": onAllCores("containerd", 0.8),
   "go-etcd": onAllCores("etcd", 0.6),
   "go-coredns": onAllCores("CoreDNS", 1.7),

@@ -20,6 +20,8 @@ export interface GoTool {
 
 /** The version of Kubernetes that the tests run, with the leading `v`. */
 export const kubernetesVersion = "v1.36.3";
+/** The version to which tests upgrade: kubeadm is of it, and the programs that it starts stay the earlier ones. */
+export const nextKubernetesVersion = "v1.37.2";
 /** The etcd version, and the tag of the image that kubeadm of {@linkcode kubernetesVersion} requests. */
 export const etcdVersion = "v3.6.8";
 /** The CoreDNS version, and the tag of the image that kubeadm requests. */
@@ -30,10 +32,10 @@ const crictlVersion = "v1.36.0";
 const strip = "-s -w";
 const pure = { tags: [], ldflags: strip, cgo: false, debian: [] } as const;
 
-function kubernetesLdflags(): string {
-  const [major = "", minor = ""] = kubernetesVersion.slice(1).split(".");
+function kubernetesLdflags(version: string): string {
+  const [major = "", minor = ""] = version.slice(1).split(".");
   const values = {
-    gitVersion: kubernetesVersion,
+    gitVersion: version,
     gitMajor: major,
     gitMinor: minor,
     gitCommit: "go-module",
@@ -60,7 +62,7 @@ export const goTools: readonly GoTool[] = [
       "kube-proxy",
       "kubectl",
     ].map((name) => `k8s.io/kubernetes/cmd/${name}`),
-    ldflags: kubernetesLdflags(),
+    ldflags: kubernetesLdflags(kubernetesVersion),
   },
   {
     ...pure,
@@ -109,3 +111,13 @@ export const goTools: readonly GoTool[] = [
     ldflags: `${strip} -X sigs.k8s.io/cri-tools/pkg/version.Version=${crictlVersion}`,
   },
 ];
+
+/** kubeadm of the version to which tests upgrade. It is built when a test of an upgrade first asks for it. */
+export const nextKubeadmTool: GoTool = {
+  ...pure,
+  name: "kubeadm-next",
+  modules: [`k8s.io/kubernetes@${nextKubernetesVersion}`],
+  stagingVersion: nextKubernetesVersion.replace(/^v1/, "v0"),
+  packages: ["k8s.io/kubernetes/cmd/kubeadm"],
+  ldflags: kubernetesLdflags(nextKubernetesVersion),
+};

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { buildGoTool } from "./build_go_tool.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { goBinaries } from "./go_binaries.ts";
+import { nextKubeadmTool } from "./go_tools.ts";
 import { BuildStore, type Store } from "./store.ts";
 import { withLock } from "./with_lock.ts";
 
@@ -15,6 +17,11 @@ export async function prepareBinaries(store: Store = new BuildStore()): Promise<
   const dir = await goBinaries(store);
   await withLock("bin", () => pointTo(dir, join(cacheFolder(), "bin")));
   return { dir };
+}
+
+/** Makes kubeadm of the version to which tests upgrade. */
+export async function prepareNextKubeadm(store: Store = new BuildStore()): Promise<Binaries> {
+  return { dir: await buildGoTool(nextKubeadmTool, store) };
 }
 
 async function pointTo(target: string, link: string): Promise<void> {

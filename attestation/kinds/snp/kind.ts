@@ -1,4 +1,4 @@
-import { copyOf } from "../../../platform/bytes.ts";
+import { copyOf, hex } from "../../../platform/bytes.ts";
 import { type EvidenceKind, lazyVerifier } from "../../kind.ts";
 import type { TsmRequest } from "../../tsm/report.ts";
 import { neededDevice } from "../../tsm/machine_device.ts";
@@ -29,6 +29,7 @@ export function snpKind(anchors?: readonly AmdAnchor[]): EvidenceKind<SnpPolicy>
       texts: async () => (await import("./section_texts.ts")).SNP_TEXTS,
       missingCollateral: "refused/snp-collateral",
       remarks: snpRemarks,
+      imageRegisters: ({ measurements }) => new Map([["measurement", measurements.map(hex)]]),
       pins: ({ chipIds }) => chipIds !== undefined,
       make: async (sources, context) =>
         await (await import("./policy_section.ts")).makeSnpSection(sources.machines, context, anchors),

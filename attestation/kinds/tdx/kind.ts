@@ -1,4 +1,6 @@
 import type { Certificate } from "../../../certificate/x509.ts";
+import { hex } from "../../../platform/bytes.ts";
+import { present } from "../../../platform/present.ts";
 import { type EvidenceKind, lazyVerifier } from "../../kind.ts";
 import { neededDevice } from "../../tsm/machine_device.ts";
 import type { TdxPolicy } from "./policy.ts";
@@ -26,6 +28,11 @@ export function tdxKind(anchor?: Certificate): EvidenceKind<TdxPolicy> {
       schema: tdxPolicySchema,
       texts: async () => (await import("./section_texts.ts")).TDX_TEXTS,
       missingCollateral: "refused/tdx-collateral-missing",
+      imageRegisters: ({ mrtd, rtmr0, rtmr1, rtmr2 }) =>
+        new Map(
+          Object.entries({ mrtd, ...present("rtmr0", rtmr0), rtmr1, rtmr2 })
+            .map(([name, values]) => [name, values.map(hex)]),
+        ),
       pins: ({ platforms }) => platforms !== undefined,
       make: async (sources, context) =>
         await (await import("./policy_section.ts")).makeTdxSection(sources.machines, context, anchor),

@@ -1,3 +1,4 @@
+import { hex } from "../../../platform/bytes.ts";
 import { BootstrapError } from "../../../platform/errors.ts";
 import { extendedOnce } from "../../../protocol/transcript.ts";
 import { LOCK_REGISTER, TRUST_REGISTER } from "../../evidence.ts";
@@ -25,6 +26,7 @@ export const TPM: EvidenceKind<TpmPolicy> = Object.freeze<EvidenceKind<TpmPolicy
     identities: ({ trust }) => trust.issuers.length > 0 ? undefined : trust.identities,
     // The schema wants identities, or issuers with attributes.
     pins: () => true,
+    imageRegisters: ({ pcrs }) => new Map([...pcrs].map(([index, values]) => [`pcr${index}`, values.map(hex)])),
     lists: ({ trust }, identity) => trust.identities.has(identity),
     trusts: ({ trust }, identity) => trust.issuers.length > 0 || trust.identities.has(identity),
   },

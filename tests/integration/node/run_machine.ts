@@ -146,6 +146,23 @@ export class RunWorld implements AsyncDisposable {
     return new RunMachine(node, options.tpm, options.founding?.token);
   }
 
+  /**
+   * Gives all machines other programs, as new packages do: a process that runs stays as it is. Machines that boot from
+   * now on have images of these names too.
+   *
+   * @param folder The programs, which replace those of the same names.
+   */
+  async install(folder: string | undefined, images: readonly string[]): Promise<void> {
+    if (folder !== undefined) {
+      for await (const { name } of Deno.readDir(folder)) {
+        const fresh = join(this.#toolbox, `.${name}.new`);
+        await Deno.symlink(join(folder, name), fresh);
+        await Deno.rename(fresh, join(this.#toolbox, name));
+      }
+    }
+    await makeEmptyImages(this.#toolbox, [...new Set([...containerImageReferences, ...images])]);
+  }
+
   /** Ends the world, and removes the tools. The logs are kept. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.world[Symbol.asyncDispose]();
@@ -230,8 +247,11 @@ export class RunMachine {
 
 const EMPTY_IMAGES = "empty-images.tar";
 
-/** Makes a docker-archive with one empty image under every name that kubeadm requires. */
-async function makeEmptyImages(toolbox: string): Promise<void> {
+/** Makes a docker-archive with one empty image under every name. The names are those that kubeadm requires. */
+async function makeEmptyImages(
+  toolbox: string,
+  references: readonly string[] = containerImageReferences,
+): Promise<void> {
   const work = await Deno.makeTempDir();
   try {
     await Deno.mkdir(join(work, "root"));
@@ -244,7 +264,7 @@ async function makeEmptyImages(toolbox: string): Promise<void> {
       rootfs: { type: "layers", diff_ids: [`sha256:${digest}`] },
     };
     await Deno.writeTextFile(join(work, "config.json"), JSON.stringify(config));
-    const manifest = [{ Config: "config.json", RepoTags: containerImageReferences, Layers: ["layer.tar"] }];
+    const manifest = [{ Config: "config.json", RepoTags: references, Layers: ["layer.tar"] }];
     await Deno.writeTextFile(join(work, "manifest.json"), JSON.stringify(manifest));
     const members = ["manifest.json", "config.json", "layer.tar"];
     await capture(["tar", "-cf", join(toolbox, EMPTY_IMAGES), "-C", work, ...members]);
