@@ -144,7 +144,6 @@ export const MALFORMED = {
   "malformed/kubelet-version": {
     meaning: "The kubelet prints a version that cannot be read.",
     remedy: "Run `kubelet --version` on the machine, and correct its image.",
-    untested: "it takes a kubelet that prints something else, and the class that asks it has only integration tests",
   },
   "malformed/kubeadm-config": {
     meaning: "The ConfigMap in which kubeadm keeps the configuration of a running cluster has no configuration in it.",
@@ -218,6 +217,10 @@ export const MALFORMED = {
   "malformed/renewal-record": {
     meaning: "The record of the node's certificates cannot be read.",
     remedy: "Remove the file that the error names. The next renewal writes it again.",
+  },
+  "malformed/setup-record": {
+    meaning: "The record of what `bootstrapper machine setup` has changed cannot be read.",
+    remedy: "Restore the file that the error names, or remove it: nothing can be taken back then.",
   },
   "malformed/metadata": {
     meaning:

@@ -21,6 +21,8 @@ import { BOOTSTRAPPER } from "./run_process.ts";
 const PATCH = "v1.36.4";
 const NOT_IN_THE_WORLD = ["CreateJob", "ContainerRuntimeVersion", "CRI", "ImagePull", "SystemVerification"]
   .concat("CoreDNSUnsupportedPlugins", "CoreDNSMigration");
+/** As the plan has it. */
+const SKIPPED = "--skip-phases=bootstrap-token";
 const LOAD_IMAGES = "ctr --namespace k8s.io images import --label io.cri-containerd.image=managed " +
   "/usr/local/sbin/empty-images.tar";
 const KUBEADM_DEADLINE_MS = 300_000;
@@ -161,7 +163,7 @@ Deno.test({
     });
 
     await step(`kubeadm upgrades it to ${PATCH}`, async () => {
-      await upgrade(first, "apply", PATCH, "--yes", "--force", "--etcd-upgrade=false");
+      await upgrade(first, "apply", PATCH, "--yes", "--force", SKIPPED, "--etcd-upgrade=false");
       assert.equal((await configuration()).kubernetesVersion, PATCH);
     });
 
@@ -220,7 +222,7 @@ Deno.test({
         "apply",
         nextKubernetesVersion,
         "--yes",
-        "--skip-phases=bootstrap-token",
+        SKIPPED,
         "--etcd-upgrade=false",
       );
       await upgrade(second, "node", "--etcd-upgrade=false");
