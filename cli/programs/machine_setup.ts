@@ -20,7 +20,7 @@ export interface MachineSetupOptions {
  */
 export function machineSetup(
   { output }: MachineSetupOptions,
-  context: Pick<CliContext, "print">,
+  context: Pick<CliContext, "print" | "printJson">,
   findings: readonly SetupFinding[],
 ): void {
   const text = findings.map(({ what, why, commands }) =>

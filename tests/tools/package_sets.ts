@@ -15,10 +15,14 @@ export const buildPackages: readonly string[] = [
 
 /** Debian packages that the integration tests run. */
 export const integrationPackages: readonly string[] = [
+  "bash-completion",
   "binutils",
+  "fish",
   "gnutls-bin",
   "iproute2",
   "iptables",
+  "man-db",
+  "mandoc",
   "openssl",
   "sbsigntool",
   "swtpm",
@@ -26,6 +30,7 @@ export const integrationPackages: readonly string[] = [
   "systemd",
   "systemd-boot-efi",
   "util-linux",
+  "zsh",
 ];
 
 /** Debian packages that run the VMs. */
