@@ -130,6 +130,31 @@ const MISTAKES: readonly (readonly [lines: string, line: number, said: RegExp])[
     5,
     /the bootstrapper's own volume/,
   ],
+  [
+    "kind: ClusterConfiguration\napiServer: {extraVolumes: [{name: a, hostPath: /a, mountPath: /etc/kubernetes/pki/}]}",
+    5,
+    /apiServer\.extraVolumes\[0\]: a volume at \/etc\/kubernetes\/pki\/ hides \/etc\/kubernetes\/pki/,
+  ],
+  [
+    "kind: ClusterConfiguration\nscheduler: {extraVolumes: [{name: a, hostPath: /a, mountPath: /etc/./kubernetes}]}",
+    5,
+    /scheduler\.extraVolumes\[0\]: .* hides \/etc\/kubernetes\/scheduler\.conf/,
+  ],
+  [
+    "kind: ClusterConfiguration\ncontrollerManager: {extraVolumes: [{name: a, hostPath: /a, mountPath: /}]}",
+    5,
+    /controllerManager\.extraVolumes\[0\]: .* hides \/etc\/kubernetes\/pki/,
+  ],
+  [
+    "kind: ClusterConfiguration\napiServer: {extraArgs: [{name: service-cluster-ip-range, value: 10.0.0.0/8}]}",
+    5,
+    /--service-cluster-ip-range cannot be set/,
+  ],
+  [
+    "kind: InitConfiguration\nnodeRegistration: {kubeletExtraArgs: [{name: config-dir, value: /etc/kubelet.d}]}",
+    5,
+    /--config-dir cannot be set/,
+  ],
   ["kind: ClusterConfiguration\nnetworking: {podSubnet: 10.0.0.0}", 5, /podSubnet/],
   ["kind: ClusterConfiguration\nkubernetesVersion: v1.36.3", 5, /the cluster document has kubernetesVersion too/],
   ["kind: InitConfiguration\nbootstrapTokens: []", 5, /no bootstrap token exists/],
@@ -177,6 +202,25 @@ const MISTAKES: readonly (readonly [lines: string, line: number, said: RegExp])[
     /kind: it must be one of ClusterConfiguration, .*current value is "ResetConfiguration"/,
   ],
 ];
+
+Deno.test("what would take the kubelet from the cluster is refused by its name", () => {
+  const fields = [
+    ...["staticPodURL: http://192.0.2.9/", "containerRuntimeEndpoint: unix:///a", "imageServiceEndpoint: unix:///a"],
+    ...[
+      "registerNode: false",
+      "readOnlyPort: 10255",
+      "staticPodPath: /a",
+      "authentication: {anonymous: {enabled: true}}",
+    ],
+  ];
+  for (const field of fields) {
+    const document = `apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n${field}\n`;
+    assert.throws(
+      () => readClusterSettings(`kubernetesVersion: v1.36.3\n---\n${document}`, "cluster.yaml"),
+      new RegExp(`line 5: ${field.split(":")[0]}: this cannot be set`),
+    );
+  }
+});
 
 Deno.test("what the bootstrapper sets is refused by its name, with its line and the reason", () => {
   for (const [lines, line, said] of MISTAKES) {

@@ -98,6 +98,12 @@ const OWNED: Readonly<Record<KubeadmKind, Readonly<Record<string, string>>>> = {
     authentication: "the kubelet accepts the cluster's CA, and nobody without a certificate or a token",
     authorization: "the API server decides who may call the kubelet",
     staticPodPath: "kubeadm's manifests are in /etc/kubernetes/manifests",
+    staticPodURL: "Pods come from the API server, and from the machine itself",
+    staticPodURLHeader: "Pods come from the API server, and from the machine itself",
+    containerRuntimeEndpoint: "the kubelet uses containerd at /run/containerd/containerd.sock",
+    imageServiceEndpoint: "the kubelet uses containerd at /run/containerd/containerd.sock",
+    registerNode: "a node is a member when its kubelet has registered it",
+    readOnlyPort: "the kubelet answers nobody without a certificate or a token",
     port: PORTS,
     enableServer: "the API server calls the kubelet",
     healthzPort: "the bootstrapper looks at the kubelet's health at port 10248",
@@ -113,7 +119,10 @@ const OWNED: Readonly<Record<KubeadmKind, Readonly<Record<string, string>>>> = {
 const KUBELET_ARGUMENTS = [
   ...["node-ip", "hostname-override", "bootstrap-kubeconfig", "kubeconfig", "config", "rotate-certificates"],
   ...["rotate-server-certificates", "tls-cert-file", "tls-private-key-file", "client-ca-file", "anonymous-auth"],
-  ...["authorization-mode", "cert-dir", "pod-manifest-path", "container-runtime-endpoint"],
+  ...["authorization-mode", "cert-dir", "pod-manifest-path", "container-runtime-endpoint", "image-service-endpoint"],
+  // A folder with more of its configuration counts more than the file.
+  ...["config-dir", "root-dir", "manifest-url*", "read-only-port", "register-node", "authentication-*"],
+  ...["port", "enable-server", "healthz-*"],
 ];
 const OWNED_ARGUMENTS: Readonly<Partial<Record<KubeadmKind, Readonly<Record<string, readonly string[]>>>>> = {
   ClusterConfiguration: {
@@ -122,11 +131,12 @@ const OWNED_ARGUMENTS: Readonly<Partial<Record<KubeadmKind, Readonly<Record<stri
       ...["tls-private-key-file", "service-account-key-file", "service-account-signing-key-file", "etcd-servers"],
       ...["etcd-cafile", "etcd-certfile", "etcd-keyfile", "proxy-client-*", "requestheader-*", "secure-port"],
       ...["advertise-address", "anonymous-auth", "enable-bootstrap-token-auth", "bind-address"],
-      ...["authentication-config", "disable-admission-plugins"],
+      ...["authentication-config", "disable-admission-plugins", "service-cluster-ip-range"],
     ],
     "controllerManager.extraArgs": [
       ...["cluster-signing-*", "root-ca-file", "client-ca-file", "service-account-private-key-file", "kubeconfig"],
       ...["authentication-kubeconfig", "authorization-kubeconfig", "requestheader-client-ca-file"],
+      ...["cluster-cidr", "service-cluster-ip-range", "allocate-node-cidrs"],
     ],
     "scheduler.extraArgs": ["kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig"],
     "etcd.local.extraArgs": [
@@ -140,6 +150,12 @@ const OWNED_ARGUMENTS: Readonly<Partial<Record<KubeadmKind, Readonly<Record<stri
 
 /** The cluster keeps the cut list there. */
 const OWN_FOLDER = "/etc/kubernetes/bootstrapper";
+/** What kubeadm mounts into the Pods of its components, and what each of them cannot start without. */
+const NEEDED_PATHS: Readonly<Record<string, readonly string[]>> = {
+  apiServer: ["/etc/kubernetes/pki"],
+  controllerManager: ["/etc/kubernetes/pki", "/etc/kubernetes/controller-manager.conf"],
+  scheduler: ["/etc/kubernetes/scheduler.conf"],
+};
 
 /** Whether a document's value says that it is one of Kubernetes': it has `apiVersion` and `kind`. */
 export function isKubernetesDocument(value: unknown): value is Mapping {
@@ -228,24 +244,39 @@ function argumentProblems(fields: Mapping, key: string, names: readonly string[]
 }
 
 function volumeProblems(kind: KubeadmKind, fields: Mapping): readonly Problem[] {
-  const path = ["apiServer", "extraVolumes"];
-  const list = kind === "ClusterConfiguration" ? valueAt(fields, path) : undefined;
-  if (!Array.isArray(list)) return [];
-  return list.flatMap((entry: unknown, index) => {
-    const { name, hostPath, mountPath } = isMapping(entry) ? entry : {};
-    const at = [...path, index];
-    const isOurs = name === "bootstrapper" ||
-      [hostPath, mountPath].some((folder) => typeof folder === "string" && isOwnFolder(folder));
-    return isOurs
-      ? [{ path: at, text: `${keyPath(at)}: name and folder are those of the bootstrapper's own volume` }]
-      : [];
+  if (kind !== "ClusterConfiguration") return [];
+  return Object.entries(NEEDED_PATHS).flatMap(([component, needed]) => {
+    const path = [component, "extraVolumes"];
+    const list = valueAt(fields, path);
+    if (!Array.isArray(list)) return [];
+    return list.flatMap((entry: unknown, index) => {
+      const reason = volumeProblem(component, needed, isMapping(entry) ? entry : {});
+      const at = [...path, index];
+      return reason === undefined ? [] : [{ path: at, text: `${keyPath(at)}: ${reason}` }];
+    });
   });
 }
 
-/** Whether a folder is ours, in it, or holds it: what is mounted over it hides it. */
-function isOwnFolder(folder: string): boolean {
-  const path = normalize(`${folder}/`);
-  return path.startsWith(`${OWN_FOLDER}/`) || (path !== "/" && `${OWN_FOLDER}/`.startsWith(path));
+function volumeProblem(
+  component: string,
+  needed: readonly string[],
+  { name, hostPath, mountPath }: Mapping,
+): string | undefined {
+  const isOurs = name === "bootstrapper" ||
+    [hostPath, mountPath].some((folder) => typeof folder === "string" && overlaps(folder, OWN_FOLDER));
+  if (component === "apiServer" && isOurs) return "name and folder are those of the bootstrapper's own volume";
+  const hidden = typeof mountPath === "string" ? needed.find((path) => hides(mountPath, path)) : undefined;
+  return hidden === undefined ? undefined : `a volume at ${String(mountPath)} hides ${hidden}, which the program needs`;
+}
+
+/** Whether one of the folders is the other, or in it. */
+function overlaps(folder: string, own: string): boolean {
+  return normalize(`${folder}/`).startsWith(`${own}/`) || (normalize(folder) !== "/" && hides(folder, own));
+}
+
+/** Whether a path is at or in what is mounted at a folder. */
+function hides(folder: string, path: string): boolean {
+  return `${path}/`.startsWith(normalize(`${folder}/`));
 }
 
 /** Kubernetes' admission of nodes keeps a kubelet to its own objects. It is on unless a list leaves it out. */

@@ -6,7 +6,7 @@
  */
 import { join } from "node:path";
 import * as v from "valibot";
-import { STATIC_PODS, type StaticPod } from "../kubernetes/static_pods.ts";
+import type { StaticPod } from "../kubernetes/static_pods.ts";
 import { utf8 } from "../platform/bytes.ts";
 import { readFileIfExists, writeFileAtomic } from "../platform/files.ts";
 import { readJson } from "../platform/json.ts";
@@ -28,6 +28,13 @@ export interface ControlPlaneRenewalRecord {
 
 /** The record's file in the state folder. */
 export const CONTROL_PLANE_RENEWAL_FILE = "control-plane-renewal.json";
+/** The names, without the code that works on their manifests: `bootstrapper status` is to start fast. */
+const PODS: Readonly<Record<StaticPod, true>> = {
+  etcd: true,
+  "kube-apiserver": true,
+  "kube-controller-manager": true,
+  "kube-scheduler": true,
+};
 const MAXIMUM_BYTES = 1 << 12;
 const PUBLIC = { mode: 0o644 };
 const time = v.pipe(v.string(), v.isoTimestamp("it is no time"));
@@ -37,7 +44,7 @@ const schema: v.GenericSchema<unknown, ControlPlaneRenewalRecord> = v.strictObje
   seen: time,
   until: time,
   renewedAt: v.exactOptional(time),
-  pending: v.array(v.picklist(STATIC_PODS)),
+  pending: v.array(v.picklist(Object.keys(PODS) as StaticPod[])),
 });
 
 /**

@@ -14,17 +14,18 @@ export const machineSetup: CliCommand<MachineSetupOptions, MachineSetupResult> =
   name: "machine setup",
   group: "On a node:",
   description: "say what this machine lacks, and mend it",
-  notes: "Without --apply and --undo it changes nothing. The exit code is 1 if something is\n" +
-    "missing. Packages come from the sources that the machine has.",
+  notes: "Without --apply and --undo it changes nothing. The exit code is 1 if something\n" +
+    "is missing. Packages come from the sources that the machine has.",
   examples: [
     "bootstrapper machine setup",
     "bootstrapper machine setup --apply --add-repositories",
     "bootstrapper machine setup --undo",
   ],
-  keeps: [],
+  // The reader of YAML, which the settings need, looks at the environment.
+  keeps: ["env"],
   declare(command) {
     command.option("--apply", "mend what can be mended; each change is recorded")
-      .option("--add-repositories", "with --apply: add the package sources of Kubernetes and Docker")
+      .option("--add-repositories", "with --apply: add sources of Kubernetes and Docker")
       .option("--kubernetes <minor>", "with --add-repositories: such as v1.36")
       .option("--undo", "take back what --apply has changed, and nothing else");
   },

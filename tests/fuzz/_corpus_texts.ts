@@ -145,6 +145,15 @@ function nodeFiles(): CorpusFiles {
       ...{ version: 1, seen: "2026-11-01T00:00:00.000Z", until: "2027-11-01T00:00:00.000Z" },
       ...{ renewedAt: "2026-11-01T00:00:00.000Z", pending: ["etcd", "kube-scheduler"] },
     }),
+    "setup-record/changes.json": json({
+      version: 1,
+      changes: [
+        { kind: "file", path: "/etc/fstab", written: "ab".repeat(32), before: "eA==", mode: 0o644 },
+        { kind: "packages", names: ["kubeadm"] },
+        { kind: "sysctl", name: "net.ipv4.ip_forward", value: "1", before: "0" },
+        { kind: "run", undo: ["swapon", "/dev/sda3"] },
+      ],
+    }),
     "cluster-document/kubeadm.yaml": utf8(
       "kubernetesVersion: v1.36.3\n---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nnetworking: {podSubnet: 10.244.0.0/16}\napiServer: {certSANs: [a.example], extraArgs: [{name: v, value: '4'}]}\n",
     ),

@@ -18,6 +18,7 @@ import { METADATA_FIELDS, readMetadataValues } from "../../../node/metadata/valu
 import { parseOwnMember } from "../../../node/own_etcd.ts";
 import { parseNodeCertificate } from "../../../kubernetes/kubelet_credentials.ts";
 import { parseControlPlaneRenewal } from "../../../node/control_plane_renewal_record.ts";
+import { parseSetupRecord } from "../../../node/machine_setup_changes.ts";
 import { parseRenewalRecord } from "../../../node/renewal_record.ts";
 import { readResetMarker, RESET_MARKER_FILE } from "../../../node/reset_marker.ts";
 import { parseStatus } from "../../../node/status.ts";
@@ -88,6 +89,16 @@ export const fileTargets: readonly FuzzTarget[] = [
     open: () => (input) => {
       const record = parseRenewalRecord(input, "fuzz");
       const again = parseRenewalRecord(utf8(JSON.stringify(record)), "fuzz");
+      promise(JSON.stringify(again) === JSON.stringify(record), "a record changes when it is written again");
+    },
+  },
+  {
+    name: "setup-record",
+    form: "json",
+    maximumBytes: 1 << 12,
+    open: () => (input) => {
+      const record = parseSetupRecord(input, "fuzz");
+      const again = parseSetupRecord(utf8(JSON.stringify(record)), "fuzz");
       promise(JSON.stringify(again) === JSON.stringify(record), "a record changes when it is written again");
     },
   },
