@@ -155,6 +155,15 @@ const MISTAKES: readonly (readonly [lines: string, line: number, said: RegExp])[
     5,
     /--config-dir cannot be set/,
   ],
+  ...[
+    ["zone=a,node-role.kubernetes.io/worker=x", /a node may not give itself "node-role\.kubernetes\.io\/worker"/],
+    ["zone", /must have the form KEY=VALUE; seen "zone"/],
+    ["zone=a/b", /at most 63 letters/],
+  ].map(([labels, said]): readonly [string, number, RegExp] => [
+    `kind: JoinConfiguration\nnodeRegistration: {kubeletExtraArgs: [{name: node-labels, value: "${String(labels)}"}]}`,
+    5,
+    said instanceof RegExp ? said : /^$/,
+  ]),
   ["kind: ClusterConfiguration\nnetworking: {podSubnet: 10.0.0.0}", 5, /podSubnet/],
   ["kind: ClusterConfiguration\nkubernetesVersion: v1.36.3", 5, /the cluster document has kubernetesVersion too/],
   ["kind: InitConfiguration\nbootstrapTokens: []", 5, /no bootstrap token exists/],

@@ -8,6 +8,7 @@ import { normalize } from "node:path/posix";
 import * as v from "valibot";
 import type { Problem } from "../platform/document.ts";
 import { keyPath, readDocument } from "../platform/document.ts";
+import { nodeLabelsProblem } from "./node_labels.ts";
 
 /** A mapping of YAML. */
 export type Mapping = Readonly<Record<string, unknown>>;
@@ -237,6 +238,10 @@ function argumentProblems(fields: Mapping, key: string, names: readonly string[]
       // kubeadm writes the kubelet's arguments into one variable, which systemd splits.
       return [{ path: at, text: `${keyPath(at)}: the value of --${plain} must have no blanks, quotes, "$" or "\\"` }];
     }
+    const labels = path[0] === "nodeRegistration" && plain === "node-labels"
+      ? nodeLabelsProblem(entry.value)
+      : undefined;
+    if (labels !== undefined) return [{ path: at, text: `${keyPath(at)}: ${labels}` }];
     const isOwned = names.some((own) => own.endsWith("*") ? plain.startsWith(own.slice(0, -1)) : plain === own);
     if (!isOwned) return [];
     return [{ path: at, text: `${keyPath(at)}: --${plain} cannot be set: the bootstrapper or kubeadm sets it` }];

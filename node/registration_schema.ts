@@ -8,8 +8,8 @@
  */
 import type { GenericSchema } from "valibot";
 import * as v from "valibot";
+import { labelKeyProblem, labelValueProblem, ownLabelProblem } from "../kubernetes/node_labels.ts";
 import { checkedText } from "../platform/checked_text.ts";
-import { shown } from "../platform/label.ts";
 import { present } from "../platform/present.ts";
 
 /** A taint, as kubeadm has it. */
@@ -27,53 +27,15 @@ export interface RegistrationDocument {
 
 const EFFECTS = ["NoSchedule", "PreferNoSchedule", "NoExecute"] as const;
 const MOST = 64;
-const LONGEST_PREFIX = 253;
-/** `ValidateLabelName` in apimachinery. */
-const NAME = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
-const PREFIX = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*$/;
-/** What a kubelet may say of itself in Kubernetes' own namespaces (`kubelet/apis/well_known_labels.go`). */
-const KUBELETS_PREFIXES = ["kubelet.kubernetes.io", "node.kubernetes.io"];
-const KUBELETS_LABELS = [
-  ...["kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch", "topology.kubernetes.io/zone"],
-  ...["topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/zone"],
-  ...["failure-domain.beta.kubernetes.io/region", "beta.kubernetes.io/instance-type"],
-];
-
-function keyProblem(text: string): string | undefined {
-  const [name = "", prefix, ...more] = text.split("/").reverse();
-  const isPrefix = prefix === undefined || (prefix.length <= LONGEST_PREFIX && PREFIX.test(prefix));
-  if (more.length === 0 && NAME.test(name) && isPrefix) return undefined;
-  return `it must be a name of at most 63 letters, digits, "-", "_" and ".", with a DNS name and "/" before it or without; seen ${
-    shown(text)
-  }`;
-}
-
-function labelKeyProblem(text: string): string | undefined {
-  const malformed = keyProblem(text);
-  if (malformed !== undefined) return malformed;
-  const [prefix = "", name] = text.split("/");
-  const isKubernetes = name !== undefined && /(?:^|\.)(?:kubernetes|k8s)\.io$/.test(prefix);
-  const isAllowed = KUBELETS_LABELS.includes(text) ||
-    KUBELETS_PREFIXES.some((own) => prefix === own || prefix.endsWith(`.${own}`));
-  if (!isKubernetes || isAllowed) return undefined;
-  return `a node may not give itself ${shown(text)}: use \`kubectl label node\``;
-}
-
-function labelValueProblem(text: string): string | undefined {
-  return text === "" || NAME.test(text)
-    ? undefined
-    : `it must be at most 63 letters, digits, "-", "_" and "."; seen ${shown(text)}`;
-}
-
 /** The form of `nodeRegistration`. */
 export const registrationSchema: GenericSchema<unknown, RegistrationDocument> = v.strictObject({
   labels: v.exactOptional(v.pipe(
-    v.record(checkedText(labelKeyProblem), checkedText(labelValueProblem)),
+    v.record(checkedText(ownLabelProblem), checkedText(labelValueProblem)),
     v.check((labels) => Object.keys(labels).length <= MOST, `at most ${MOST} labels are allowed`),
   )),
   taints: v.exactOptional(v.pipe(
     v.array(v.strictObject({
-      key: checkedText(keyProblem),
+      key: checkedText(labelKeyProblem),
       value: v.exactOptional(checkedText(labelValueProblem)),
       effect: v.picklist(EFFECTS),
     })),
