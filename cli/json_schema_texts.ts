@@ -221,6 +221,10 @@ export const NODE_TEXTS: KeyTexts = {
       "The cluster's settings, the same on every founder. Default: the version of this machine's kubelet, and podSubnet " +
       "10.244.0.0/16.",
   },
+  "founding.clusterFile": {
+    description:
+      "Instead of cluster: the text of a cluster file, the same on every founder, with kubeadm's own documents.",
+  },
   allowUnmeasuredImage: {
     description:
       "Bootstraps although the image is not measured completely. Only for development: only a policy that allows it by " +

@@ -12,6 +12,7 @@ import { readOperatorKey } from "../certificate/operator_key.ts";
 import { newClusterProblems } from "../kubernetes/new_cluster.ts";
 import type { NodeRole } from "../kubernetes/node_role.ts";
 import { NODE_ROLES } from "../kubernetes/node_role.ts";
+import { readClusterSettings } from "../kubernetes/settings.ts";
 import { checkedText, problemIn } from "../platform/checked_text.ts";
 import { familyParts, familyPartsProblem } from "../platform/dual_stack.ts";
 import type { DocumentSchema, KeyHints, Problem } from "../platform/document.ts";
@@ -34,7 +35,7 @@ import type { MetadataConfiguration } from "./metadata/values.ts";
 import { METADATA_FIELDS, METADATA_SOURCES } from "./metadata/values.ts";
 import type { FoundingDocument, FoundingTrustDocument } from "./founding_schema.ts";
 import { type RegistrationDocument, registrationSchema } from "./registration_schema.ts";
-import { foundingSchema, foundingTrustSchema, uncallableFounder } from "./founding_schema.ts";
+import { CLUSTER_FILE_KEY, foundingSchema, foundingTrustSchema, uncallableFounder } from "./founding_schema.ts";
 
 const JOIN_SERVICE_PORT = 9444;
 const INIT_PORT = 9443;
@@ -244,13 +245,19 @@ export function newNodeProblems(
   const own = found.flatMap(([path, reason]) =>
     reason === undefined ? [] : [{ path, text: `${keyPath(path)}: ${reason}` }]
   );
-  return [...own, ...foundedClusterProblems(founding.cluster)];
+  return [...own, ...foundedClusterProblems(founding)];
 }
 
 /** What no new cluster may have, in the settings of the cluster that this machine may found. */
-function foundedClusterProblems(settings: FoundingDocument["cluster"]): readonly Problem[] {
-  if (settings === undefined) return [];
-  return newClusterProblems(settings).map(({ path, text }) => ({
+function foundedClusterProblems({ cluster, clusterFile }: FoundingDocument): readonly Problem[] {
+  if (clusterFile !== undefined) {
+    return newClusterProblems(readClusterSettings(clusterFile, CLUSTER_FILE_KEY)).map(({ text }) => ({
+      path: ["founding", "clusterFile"],
+      text: `${CLUSTER_FILE_KEY}: ${text}`,
+    }));
+  }
+  if (cluster === undefined) return [];
+  return newClusterProblems(cluster).map(({ path, text }) => ({
     path: ["founding", "cluster", ...path],
     text: `founding.cluster.${text}`,
   }));

@@ -39,7 +39,7 @@ export interface FoundingConfiguration {
   /** Where the FoundingServer listens. */
   readonly listen: Endpoint;
   readonly discovery: FoundingDiscovery;
-  /** The settings of the cluster, if this machine is decided on: a cluster document. Default: kubeadm's own. */
+  /** The settings of the cluster, if this machine is decided on: the text of a cluster file. Default: kubeadm's own. */
   readonly clusterDocument?: string;
 }
 
@@ -147,6 +147,9 @@ function localProblems({ trust, node }: FoundingSurroundings, own: FoundingDocum
       "it must have either peers, the other founders' addresses, or dns, a name with all of them",
     ]);
   }
+  if (own.cluster !== undefined && own.clusterFile !== undefined) {
+    found.push([["founding", "clusterFile"], "founding.cluster has the cluster's settings too: leave one of them out"]);
+  }
   if (node?.role === "worker") found.push([["node", "role"], "a founder is a control plane: leave it out"]);
   return [...found, ...peerProblems(own.peers ?? []), ...addressProblems(own)];
 }
@@ -229,7 +232,7 @@ export function foundingTrust(
 
 /** Returns how a node takes part, from a document without problems. */
 export function foundingConfiguration(
-  { address, listen, peers, dns, cluster }: FoundingDocument,
+  { address, listen, peers, dns, cluster, clusterFile }: FoundingDocument,
 ): FoundingConfiguration {
   const discovery: FoundingDiscovery = dns === undefined
     ? {
@@ -244,7 +247,7 @@ export function foundingConfiguration(
     ),
     listen: listenAddress(listen),
     discovery,
-    ...present("clusterDocument", cluster && JSON.stringify(cluster)),
+    ...present("clusterDocument", cluster === undefined ? clusterFile : JSON.stringify(cluster)),
   };
 }
 

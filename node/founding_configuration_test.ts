@@ -4,6 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { stringify } from "yaml";
 import { readPolicy } from "../attestation/policy/policy.ts";
+import { readClusterSettings } from "../kubernetes/settings.ts";
 import { hex } from "../platform/bytes.ts";
 import { BootstrapError } from "../platform/errors.ts";
 import { deriveToken, tokenKeyText } from "../protocol/founding_token.ts";
@@ -275,6 +276,29 @@ Deno.test("an even number of founders gets a remark, and an odd one none", () =>
   for (const size of [2, 4, 6]) {
     assert.match(remarks(size).join(), new RegExp(`size: ${size} control planes bear .*${size - 1}`));
   }
+});
+
+Deno.test("founding.clusterFile is the text of a cluster file, with kubeadm's own documents", () => {
+  const cluster = "kubernetesVersion: v1.36.3\ncontrolPlaneEndpoint: a.example:6443\n---\n" +
+    "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nnetworking: {dnsDomain: cluster.example}\n";
+  const withFile = (text: string, more = "") =>
+    read(`${BY_TOKEN}${PEERS.replace("}", `, clusterFile: ${JSON.stringify(text)}${more}}`)}`);
+  const { founding } = withFile(cluster);
+  assert.deepEqual(readClusterSettings(founding?.clusterDocument ?? "").kubeadm, {
+    ClusterConfiguration: { networking: { dnsDomain: "cluster.example" } },
+  });
+  assert.deepEqual(configurationRemarks(withFile(cluster)), []);
+  for (
+    const [text, reason] of [
+      ["/etc/bootstrapper/cluster.yaml", /founding\.clusterFile: it must be the text .* not its path/],
+      [cluster.replace("networking", "networkin"), /founding\.clusterFile: .*line 6: .*networkin/],
+      [cluster.replace("v1.36.3", "1"), /founding\.clusterFile: .*line 1: kubernetesVersion/],
+    ] as const
+  ) assert.throws(() => withFile(text), reason);
+  assert.throws(
+    () => withFile(cluster, ", cluster: {kubernetesVersion: v1.36.3}"),
+    /clusterFile: .* leave one of them out/,
+  );
 });
 
 Deno.test("readNodeConfiguration() takes a member's founders that no fresh node may have, and configurationRemarks() names them", () => {

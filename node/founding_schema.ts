@@ -9,7 +9,7 @@ import type { EvidenceKind } from "../attestation/kind.ts";
 import type { PolicyDocument } from "../attestation/policy/policy_schema.ts";
 import { policySchema } from "../attestation/policy/policy_schema.ts";
 import type { ClusterSettings } from "../kubernetes/settings.ts";
-import { settingsSchema } from "../kubernetes/settings.ts";
+import { readClusterSettings, settingsSchema } from "../kubernetes/settings.ts";
 import { checkedText, problemIn } from "../platform/checked_text.ts";
 import { parseEndpoint, parseListenAddress } from "../platform/endpoint.ts";
 import { asBootstrapError } from "../platform/errors.ts";
@@ -24,6 +24,8 @@ export const FOUNDING_ETCD_PORT = 9445;
 /** The most founders that a cluster may have. */
 export const MOST_FOUNDERS = 7;
 const MOST_PEERS = 64;
+/** The key of a cluster file's text, as errors name it. */
+export const CLUSTER_FILE_KEY = "founding.clusterFile";
 
 /** `trust.founding` of a configuration. */
 export interface FoundingTrustDocument {
@@ -41,6 +43,8 @@ export interface FoundingDocument {
   readonly dns?: string;
   /** The cluster's settings, with the defaults filled in. */
   readonly cluster?: ClusterSettings;
+  /** The text of a cluster file, instead of `cluster`. */
+  readonly clusterFile?: string;
 }
 
 const SIZE = `must be 1 to ${MOST_FOUNDERS}, the number of founders`;
@@ -95,7 +99,22 @@ export const foundingSchema: GenericSchema<unknown, FoundingDocument> = v.strict
   )),
   dns: v.exactOptional(checkedText(dnsProblem)),
   cluster: v.exactOptional(settingsSchema),
+  clusterFile: v.exactOptional(checkedText(clusterFileProblem)),
 });
+
+function clusterFileProblem(text: string): string | undefined {
+  if (!text.includes(":")) {
+    return `it must be the text of a cluster file, after "clusterFile: |", not its path; current value is ${
+      shown(text)
+    }`;
+  }
+  try {
+    readClusterSettings(text, CLUSTER_FILE_KEY);
+    return undefined;
+  } catch (cause) {
+    return `of its text, ${asBootstrapError(cause).message}`;
+  }
+}
 
 function dnsProblem(text: string): string | undefined {
   const endpoint = parseEndpoint(text, { defaultPort: FOUNDING_PORT });

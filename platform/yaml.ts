@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Document, ParseOptions, SchemaOptions } from "yaml";
+import type { Document, Pair, ParseOptions, SchemaOptions, YAMLMap } from "yaml";
 import { isMap, isNode, isScalar, isSeq, LineCounter, parseAllDocuments, parseDocument, visit } from "yaml";
 
 /** Valibot silently drops these keys from records. */
@@ -128,16 +128,32 @@ function checkedDocument(document: Document.Parsed, lineCounter: LineCounter): Y
     throw new YamlError(problem.message, line, col, problem);
   }
   checkKeys(document, (offset) => lineCounter.linePos(offset).line);
+  const pairOf = pairFinder();
   return {
     value: document.toJS({ maxAliasCount: 0 }),
     lineOf(path) {
-      const offset = offsetOf(document.contents, path);
+      const { offset } = walk(document.contents, path, pairOf);
       return offset === undefined ? undefined : lineCounter.linePos(offset).line;
     },
     sourceOf(path) {
-      const node = document.getIn(path, true);
+      const { node } = walk(document.contents, path, pairOf);
       return isScalar(node) ? node.source : undefined;
     },
+  };
+}
+
+type FindPair = (map: YAMLMap, name: string) => Pair | undefined;
+
+/** Finds a mapping's pairs by name. Each mapping is read once: thousands of wrong keys are looked up one by one. */
+function pairFinder(): FindPair {
+  const indexes = new Map<YAMLMap, Map<string, Pair>>();
+  return (map, name) => {
+    let index = indexes.get(map);
+    if (index === undefined) {
+      index = new Map(map.items.flatMap((pair) => isScalar(pair.key) ? [[String(pair.key.value), pair]] : []));
+      indexes.set(map, index);
+    }
+    return index.get(name);
   };
 }
 
@@ -160,24 +176,31 @@ export function documentsIn(text: string): readonly DocumentPart[] {
   })).filter(({ text }) => text.replaceAll(/^\s*(?:[#%].*)?$/gm, "").trim() !== "");
 }
 
-/** Where the key or the entry at a path begins, or the last one on the way to it that is there. */
-function offsetOf(contents: unknown, path: readonly (string | number)[]): number | undefined {
+/**
+ * Returns what is at a path, and where its key or its entry begins; where there is nothing, the place of the last one on
+ * the way that is there.
+ */
+function walk(
+  contents: unknown,
+  path: readonly (string | number)[],
+  pairOf: FindPair,
+): { readonly node?: unknown; readonly offset?: number | undefined } {
   let node = contents;
   let offset: number | undefined;
   for (const step of path) {
     if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
-      if (pair === undefined) break;
+      const pair = pairOf(node, String(step));
+      if (pair === undefined) return { offset };
       offset = isScalar(pair.key) ? pair.key.range?.[0] ?? offset : offset;
       node = pair.value;
     } else {
       const item = isSeq(node) ? node.items[Number(step)] : undefined;
-      if (!isNode(item)) break;
+      if (!isNode(item)) return { offset };
       offset = item.range?.[0] ?? offset;
       node = item;
     }
   }
-  return offset;
+  return { node, offset };
 }
 
 /**

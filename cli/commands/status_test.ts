@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { writeMeasurementRecord } from "../../node/measurement_record.ts";
+import { writeControlPlaneRenewal } from "../../node/control_plane_renewal_record.ts";
 import type { RenewalRecord } from "../../node/renewal_record.ts";
 import { writeRenewalRecord } from "../../node/renewal_record.ts";
 import { statusRefusal, StatusWriter } from "../../node/status.ts";
@@ -102,6 +103,31 @@ Deno.test("status says when the node was attested, until when its certificates a
   assert.match(world.out, /^not renewed +PCR 4 is wrong \[refused\/pcr-4\] by 10\.0\.0\.2:9444/m);
   assert.equal(await world.run("status", "--output", "json"), 0);
   assert.equal(JSON.parse(world.out).renewal.refusal.code, "refused/pcr-4");
+});
+
+Deno.test("status says until when a control plane's own certificates are valid, and what was not started with them", async () => {
+  await using world = await TestWorld.create();
+  const { paths } = world.context;
+  await Deno.mkdir(paths.state, { recursive: true });
+  const seen = "2025-12-31T00:00:00.000Z";
+  const record = { version: 1, seen, until: "2026-12-31T00:00:00.000Z", renewedAt: seen, pending: [] } as const;
+  await writeControlPlaneRenewal(paths.state, record);
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(
+    world.out,
+    /^control plane +its own certificates are valid until 2026-12-31T00:00:00.000Z, renewed at 2025-12-31T00:00:00.000Z$/m,
+  );
+  assert.doesNotMatch(world.out, /bootstrapper-control-plane-renew/);
+  await writeControlPlaneRenewal(paths.state, { ...record, until: seen, pending: ["etcd", "kube-scheduler"] });
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(world.out, /^control plane +its own certificates ended at 2025-12-31T00:00:00.000Z/m);
+  assert.match(world.out, /^ +not started anew with them yet: etcd, kube-scheduler$/m);
+  assert.match(world.out, /next: see `systemctl status bootstrapper-control-plane-renew`/);
+  assert.equal(await world.run("status", "--output", "json"), 0);
+  assert.deepEqual(JSON.parse(world.out).controlPlaneRenewal.pending, ["etcd", "kube-scheduler"]);
+  await Deno.writeTextFile(join(paths.state, "control-plane-renewal.json"), "{");
+  assert.equal(await world.run("status"), 0, world.err);
+  assert.match(world.out, /^control plane +not readable: .*\[malformed\/renewal-record\]$/m);
 });
 
 Deno.test("status takes no outcome of an earlier boot for one of this boot", async () => {

@@ -4,6 +4,8 @@
  * @module
  */
 import { clusterIdText } from "../../certificate/cluster_id.ts";
+import type { ControlPlaneRenewalRecord } from "../../node/control_plane_renewal_record.ts";
+import { readControlPlaneRenewal } from "../../node/control_plane_renewal_record.ts";
 import type { MeasurementRecord } from "../../node/measurement_record.ts";
 import { readMeasurementRecord } from "../../node/measurement_record.ts";
 import type { NodeState, ObservedBesides, ObservedNode } from "../../node/node_state.ts";
@@ -66,11 +68,12 @@ export async function status(
   const document = await readable(readStatus(paths.status));
   const measured = await readable(readMeasurementRecord(paths.state));
   const renewal = await readable(readRenewalRecord(paths.state));
+  const own = await readable(readControlPlaneRenewal(paths.state));
   const besides = await observe(paths, lock.value, present("machineId", machineId));
   const node: ObservedNode = { status: withErrorOfNow(document.value, besides), lock: lock.value, ...besides };
   // Nothing can be said of a node whose lock cannot be read.
   const state = lock.error === undefined ? stateOf(node) : "failed";
-  const all = [lock, document, measured, renewal, timeline];
+  const all = [lock, document, measured, renewal, own, timeline];
   const unreadable = all.flatMap(({ error }) => error === undefined ? [] : [error]);
   const { isAlive, reset, membership } = node;
   const membershipError = state === "failed" ? node.membershipError : undefined;
@@ -90,6 +93,7 @@ export async function status(
       ? {}
       : { measured: { ...measured.value, ...present("isOfThisBoot", isOfThisBoot(measured.value, bootId)) } }),
     renewal: renewal.value ?? null,
+    ...present("controlPlaneRenewal", own.value),
     timeline: timeline.value?.phases ?? [],
     ...(unreadable.length === 0 ? {} : { unreadable: unreadable.map(({ code, message }) => ({ code, message })) }),
   };
@@ -103,6 +107,7 @@ export async function status(
     ...(renewal.error === undefined
       ? renewalLines(renewal.value, nowMs)
       : [unreadableLine("certificates", renewal.error)]),
+    ...(own.error === undefined ? ownLines(own.value, nowMs) : [unreadableLine("control plane", own.error)]),
     ...(timeline.error === undefined ? [] : [unreadableLine("timeline", timeline.error)]),
   ];
   const table = lines.map(([label, value]) => `${label.padEnd(14)}${printable(value)}\n`).join("");
@@ -276,6 +281,20 @@ function renewalLines(record: RenewalRecord | undefined, nowMs: number): Line[] 
     ["attested", attested ?? "not by a join service: this node founded its cluster"],
     ["certificates", `${isOver ? "ended at" : "valid until"} ${end}${issuer}`],
     ...refusalLines("not renewed", refusal),
+  ];
+}
+
+/** What a control plane certifies for itself. */
+function ownLines(record: ControlPlaneRenewalRecord | undefined, nowMs: number): Line[] {
+  if (record === undefined) return [];
+  const { until, renewedAt, pending } = record;
+  const isOver = Date.parse(until) < nowMs;
+  const renewed = renewedAt === undefined ? "" : `, renewed at ${renewedAt}`;
+  const next = "see `systemctl status bootstrapper-control-plane-renew`, or run `bootstrapper control-plane renew`";
+  return [
+    ["control plane", `its own certificates ${isOver ? "ended at" : "are valid until"} ${until}${renewed}`],
+    ...(pending.length === 0 ? [] : [["", `not started anew with them yet: ${pending.join(", ")}`] as const]),
+    ...(isOver || pending.length > 0 ? [["", `next: ${next}`] as const] : []),
   ];
 }
 

@@ -61,6 +61,38 @@ testWithVms("A worker's certificates last only as long as it proves itself", asy
   });
 
   await step(
+    "a control plane renews kubeadm's certificates by its unit, and its Pods start anew with them",
+    async () => {
+      const unit = "bootstrapper-control-plane-renew.service";
+      const shell = (script: string) => first.exec(["sh", "-c", script], { deadlineMs: deadlinesMs.command });
+      const certificates = async () => {
+        const { stdout } = await shell(
+          "cd /etc/kubernetes/pki && sha256sum apiserver.crt etcd/peer.crt front-proxy-client.crt",
+        );
+        assert.equal(stdout.trim().split("\n").length, 3, stdout);
+        return stdout;
+      };
+      const before = await certificates();
+      const position = await first.journal.position();
+      // The unit as it is, with its sandbox; only what it waits for is left out, and --now is added.
+      const { exitCode, stderr } = await shell(
+        `mkdir -p /run/systemd/system/${unit}.d && printf '[Service]\nExecCondition=\nExecStart=\n` +
+          `ExecStart=/usr/local/bin/bootstrapper control-plane renew --now\n' >/run/systemd/system/${unit}.d/now.conf && ` +
+          `systemctl daemon-reload && systemctl start --no-block ${unit}`,
+      );
+      assert.equal(exitCode, 0, stderr);
+      await cluster.said(first, "control-plane-certificates-renewed", { since: position });
+      assert.notEqual(await certificates(), before);
+      for (const pod of ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"]) {
+        await cluster.said(first, "static-pod-restarted", { since: position, parts: [`"pod":"${pod}"`] });
+      }
+      await shell(`rm -r /run/systemd/system/${unit}.d && systemctl daemon-reload`);
+      await cluster.ready("node-1");
+      await cluster.ready("node-2");
+    },
+  );
+
+  await step(
     "after two hours off, the worker's certificates have ended, and it is Ready again without hands",
     async () => {
       const before = await cluster.node("node-2");
