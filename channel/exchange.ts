@@ -105,6 +105,11 @@ export class Exchange<Incoming extends Envelope, Outgoing extends Envelope> {
     return this.#awaitedKinds;
   }
 
+  /** Whether a message has arrived that nobody has received yet. It can be received after the end. */
+  get hasUnread(): boolean {
+    return this.#queue.length > 0;
+  }
+
   /** The number of received messages. */
   get received(): number {
     return this.#received;

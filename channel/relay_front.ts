@@ -50,6 +50,8 @@ export interface FrontOptions {
 const CONNECT_DEADLINE_MS = 5_000;
 /** A process behind that said nothing for this long is stuck, milliseconds. It sends a sign of life every ten seconds. */
 const SILENCE_MS = 60_000;
+/** How long the process behind may take until it asks for the last message of a peer that has ended, milliseconds. */
+const LAST_MESSAGE_MS = 5_000;
 /**
  * How long a peer may be awaited at all, milliseconds. The process behind has its own, shorter deadlines; the longest
  * is a control plane's turn, 15 minutes.
@@ -142,32 +144,46 @@ async function passOn(
     ...{ conn, incoming: BACK_FRAMES, outgoing: FRONT_FRAMES },
     limits: { message: MAXIMUM_MESSAGE_LENGTH, document: 0 },
   });
-  // What the front hangs up ends behind it too.
-  using _leaving = onAbort(exchange.closed, () => connection[Symbol.dispose]());
-  const { binding, peerAddress: peer } = exchange;
-  await connection.write({ kind: "exchange", service: serviceNumber, binding, peer });
   let isSilent = false;
   const silence = () => {
     isSilent = true;
     connection[Symbol.dispose]();
   };
-  let timer = setTimeout(silence, SILENCE_MS);
+  let passing = Promise.resolve();
+  let timer: ReturnType<typeof setTimeout>;
+  // What the front hangs up ends behind it too. A peer may end with its last message, which goes first.
+  const leave = () => void passing.then(() => exchange.hasUnread ? undefined : connection[Symbol.dispose]());
+  using _leaving = onAbort(exchange.closed, () => {
+    clearTimeout(timer);
+    timer = setTimeout(silence, LAST_MESSAGE_MS);
+    leave();
+  });
+  const { binding, peerAddress: peer } = exchange;
+  await connection.write({ kind: "exchange", service: serviceNumber, binding, peer });
+  timer = setTimeout(silence, SILENCE_MS);
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => {});
   try {
     for (;;) {
       const frame = await Promise.race([connection.next(), failure.promise]);
+      const { aborted: hasEnded } = exchange.closed;
       // The process behind says why in its log.
-      if (exchange.closed.aborted) return;
-      clearTimeout(timer);
+      if (hasEnded && frame?.kind !== "await") return;
       if (frame === undefined) throw behindGone(isSilent);
-      timer = setTimeout(silence, SILENCE_MS);
+      if (!hasEnded) {
+        clearTimeout(timer);
+        timer = setTimeout(silence, SILENCE_MS);
+      }
       switch (frame.kind) {
         case "await":
-          passMessage(exchange, connection).catch((error) => failure.reject(asBootstrapError(error)));
+          passing = passMessage(exchange, connection).catch((error) => failure.reject(asBootstrapError(error)));
+          if (hasEnded) leave();
           break;
         case "message":
-          await exchange.send({ message: { $case: "bytes", bytes: frame.bytes } });
+          await exchange.send({ message: { $case: "bytes", bytes: frame.bytes } }).catch((error) => {
+            // The peer may have answered before this process hears that it has the message.
+            if (!exchange.closed.aborted) throw error;
+          });
           break;
         case "trusted":
           trustPeer();

@@ -92,6 +92,28 @@ Deno.test("an exchange passes through a front: messages both ways, the binding o
   ]);
 });
 
+Deno.test("a peer's last message passes through a front although the peer ends with it", async () => {
+  for (let round = 0; round < 5; round++) {
+    const heard = Promise.withResolvers<string>();
+    await using relay = await Relay.create(async ({ exchange }) => {
+      await exchange.receive("hello", PATIENCE_MS);
+      await exchange.send(challenge);
+      // Both are at the front by then: the message and the end.
+      await systemClock.sleep(50);
+      await exchange.receive("outcome", PATIENCE_MS).then(
+        () => heard.resolve("heard"),
+        ({ code }) => heard.resolve(code),
+      );
+    });
+    using dialled = await relay.dial();
+    await dialled.exchange.send(hello);
+    await dialled.exchange.receive("challenge", PATIENCE_MS);
+    dialled.exchange.send(outcome);
+    await dialled.finish();
+    assert.equal(await heard.promise, "heard");
+  }
+});
+
 Deno.test("a refusal passes through a front as the process behind it made it, for the audience that it chose", async () => {
   for (const explains of [false, true]) {
     await using relay = await Relay.create(async ({ exchange, explainRefusals }) => {

@@ -1,50 +1,61 @@
 /**
  * Finds what a stock machine lacks before `bootstrapper run` can make it a member: programs, containerd's
- * configuration, the kernel's settings, and the files of this project. It changes nothing.
+ * configuration, the kernel's settings, images, and the files of this project. It changes nothing.
  *
  * @module
  */
 import { join } from "node:path";
+import { missingImages } from "../kubernetes/images.ts";
+import { parseSandboxImage } from "../kubernetes/sandbox_image.ts";
+import { DEFAULT_CLUSTER_DOCUMENT } from "../kubernetes/settings.ts";
 import { fromUtf8 } from "../platform/bytes.ts";
 import type { CommandRunner } from "../platform/command.ts";
+import { BootstrapError } from "../platform/errors.ts";
 import { exists, readFileIfExists } from "../platform/files.ts";
-import type { SetupFinding } from "./machine_setup_finding.ts";
-import { containerdProblem } from "./machine_setup_containerd.ts";
-import { swapsOf } from "./swaps.ts";
+import { containerdProblem, pluginFolders } from "./machine_setup_containerd.ts";
+import { ENABLED_UNITS, OTHER_FILES, type OwnFile, ownUnits } from "./machine_setup_files.ts";
+import type { Argv, SetupAction, SetupFinding } from "./machine_setup_finding.ts";
+import { swapFindings } from "./machine_setup_swap.ts";
 
 /** The machine to look at. */
 export interface SetupFacts {
   /** The root folder: `/` on a node. */
   readonly root: string;
-  /** Runs containerd and the kubelet, to ask for their versions and configuration. */
+  /** Runs containerd, the kubelet and others, to ask for their versions and configuration. */
   readonly commands: CommandRunner;
+  /** The program's own file, which is copied where there is none. */
+  readonly program: string;
+  /** Whether packages may come from the repositories of Kubernetes and of Docker. Default: no. */
+  readonly addsRepositories?: boolean;
+  /** The minor version of Kubernetes whose repository is added, such as `v1.36`. Default: that of a new cluster. */
+  readonly kubernetesMinor?: string;
 }
 
 const MAXIMUM_BYTES = 1 << 20;
 const COMMAND_DEADLINE_MS = 10_000;
 const PROGRAM_FOLDERS = ["usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin"];
-const UNIT_FOLDERS = ["etc/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system"];
-/** The minor version whose packages are proposed. */
-const KUBERNETES_MINOR = "v1.36";
-const KUBERNETES_SOURCE = `https://pkgs.k8s.io/core:/stable:/${KUBERNETES_MINOR}/deb`;
-/** How a Debian or Ubuntu machine gets Kubernetes' packages (kubernetes.io, "Installing kubeadm"). */
-const ADD_KUBERNETES_SOURCE: readonly string[] = [
-  "mkdir -p -m 0755 /etc/apt/keyrings && apt-get install -y curl gpg",
-  `curl -fsSL ${KUBERNETES_SOURCE}/Release.key | gpg --dearmor -o /etc/apt/keyrings/kubernetes.gpg`,
-  `echo "deb [signed-by=/etc/apt/keyrings/kubernetes.gpg] ${KUBERNETES_SOURCE}/ /" > /etc/apt/sources.list.d/kubernetes.list && apt-get update`,
-];
+const KEYRINGS = "/etc/apt/keyrings";
+const DEFAULT_MINOR = /v\d+\.\d+/.exec(DEFAULT_CLUSTER_DOCUMENT)?.[0] ?? "";
 
-/** The programs that a node needs: the package of Debian and Ubuntu, and why. */
-const PROGRAMS: readonly { name: string; debian: string; isKubernetes: boolean; why: string }[] = [
-  { name: "containerd", debian: "containerd", isKubernetes: false, why: "it runs the Pods" },
-  { name: "kubeadm", debian: "kubeadm", isKubernetes: true, why: "it makes the cluster and joins nodes to it" },
-  { name: "kubelet", debian: "kubelet", isKubernetes: true, why: "it is the node's agent" },
-  { name: "crictl", debian: "cri-tools", isKubernetes: true, why: "images are looked up with it" },
-  { name: "conntrack", debian: "conntrack", isKubernetes: false, why: "kubeadm's preflight and kube-proxy use it" },
-  { name: "iptables", debian: "iptables", isKubernetes: false, why: "kubeadm's preflight and kube-proxy use it" },
-  { name: "ip", debian: "iproute2", isKubernetes: false, why: "kubeadm's preflight looks for it" },
-  { name: "mount", debian: "mount", isKubernetes: false, why: "the kubelet mounts volumes with it" },
-  { name: "nsenter", debian: "util-linux", isKubernetes: false, why: "kubeadm's preflight looks for it" },
+/** A repository of packages. */
+interface Repository {
+  readonly name: string;
+  readonly key: string;
+  /** What follows `deb [signed-by=…]` in its list. */
+  readonly line: string;
+}
+
+/** The programs that a node needs: the package of Debian and Ubuntu, the repository if it is not theirs, and why. */
+const PROGRAMS: readonly { name: string; debian: string; from?: "kubernetes" | "docker"; why: string }[] = [
+  { name: "containerd", debian: "containerd.io", from: "docker", why: "it runs the Pods" },
+  { name: "kubeadm", debian: "kubeadm", from: "kubernetes", why: "it makes the cluster and joins nodes to it" },
+  { name: "kubelet", debian: "kubelet", from: "kubernetes", why: "it is the node's agent" },
+  { name: "crictl", debian: "cri-tools", from: "kubernetes", why: "images are looked up with it" },
+  { name: "conntrack", debian: "conntrack", why: "kubeadm's preflight and kube-proxy use it" },
+  { name: "iptables", debian: "iptables", why: "kubeadm's preflight and kube-proxy use it" },
+  { name: "ip", debian: "iproute2", why: "kubeadm's preflight looks for it" },
+  { name: "mount", debian: "mount", why: "the kubelet mounts volumes with it" },
+  { name: "nsenter", debian: "util-linux", why: "kubeadm's preflight looks for it" },
 ];
 
 /**
@@ -54,7 +65,10 @@ const PROGRAMS: readonly { name: string; debian: string; isKubernetes: boolean; 
  * @throws {BootstrapError} `system/file` if a file of the machine cannot be read.
  */
 export async function findMissing(facts: SetupFacts): Promise<readonly SetupFinding[]> {
-  const parts = [findPrograms(facts), findContainerd(facts), findKernel(facts), findSwap(facts), findOwnFiles(facts)];
+  const parts = [
+    ...[findPrograms(facts), findKernel(facts), findSwap(facts), findContainerd(facts), findImages(facts)],
+    findOwnFiles(facts),
+  ];
   return (await Promise.all(parts)).flat();
 }
 
@@ -73,26 +87,97 @@ export function isLikeDebian(osRelease: string): boolean {
   return [...ids].some(([, value = ""]) => value.split(" ").includes("debian"));
 }
 
-async function findPrograms({ root }: SetupFacts): Promise<SetupFinding[]> {
-  const onDebian = isLikeDebian(await text(root, "etc/os-release") ?? "");
-  const hasSource = await exists(join(root, "etc/apt/sources.list.d/kubernetes.list"));
-  const findings = await Promise.all(PROGRAMS.map(async ({ name, debian, isKubernetes, why }) => {
-    if (await hasAny(root, PROGRAM_FOLDERS, name)) return [];
-    const source = isKubernetes && !hasSource ? ADD_KUBERNETES_SOURCE : [];
-    const commands = onDebian
-      ? [...source, `apt-get install -y ${debian}`]
-      : [`# install ${name} with this distribution's package manager`];
-    return [{ check: `program-${name}`, what: `The program ${name} is missing`, why, commands }];
-  }));
-  return findings.flat();
+function fieldOf(osRelease: string, name: string): string | undefined {
+  return new RegExp(`^${name}=["']?([\\w.-]+)["']?$`, "m").exec(osRelease)?.[1];
 }
 
-async function said({ commands }: SetupFacts, argv: readonly [string, ...string[]]): Promise<string | undefined> {
+async function findPrograms(facts: SetupFacts): Promise<readonly SetupFinding[]> {
+  const { root } = facts;
+  const osRelease = await text(root, "etc/os-release") ?? "";
+  const missing: typeof PROGRAMS[number][] = [];
+  for (const program of PROGRAMS) if (!await hasAny(root, PROGRAM_FOLDERS, program.name)) missing.push(program);
+  if (missing.length === 0) return [];
+  if (!isLikeDebian(osRelease)) {
+    return missing.map(({ name, why }) => ({
+      ...{ check: `program-${name}`, what: `The program ${name} is missing`, why, actions: [] },
+      advice: [`# install ${name} with this distribution's package manager`],
+    }));
+  }
+  const available = await packagesAvailable(facts, missing.map(({ debian }) => debian));
+  // Debian's own containerd is a version 1 up to Debian 13. It serves where nothing newer is, and the kubelet is older.
+  const findings: SetupFinding[] = [];
+  for (const source of ["kubernetes", "docker"] as const) {
+    const wanted = missing.filter(({ from, debian }) => from === source && !available.has(debian));
+    if (wanted.length === 0) continue;
+    findings.push(repositoryFinding(facts, repository(source, osRelease, facts), wanted.map(({ debian }) => debian)));
+  }
+  return [
+    ...findings,
+    ...missing.map(({ name, debian, why, from }): SetupFinding => {
+      const isThere = from === undefined || available.has(debian) || facts.addsRepositories === true;
+      const install: SetupAction = { kind: "packages", names: [debian] };
+      return {
+        ...{ check: `program-${name}`, what: `The program ${name} is missing`, why },
+        ...(isThere ? { actions: [install] } : { actions: [], advice: [`apt-get install -y ${debian}`] }),
+      };
+    }),
+  ];
+}
+
+/** The packages that the machine's sources have. */
+async function packagesAvailable(facts: SetupFacts, names: readonly string[]): Promise<ReadonlySet<string>> {
+  const policies = await said(facts, ["apt-cache", "policy", ...names]) ?? "";
+  const found = policies.split(/^(?=\S)/m).filter((part) => /^\s+Candidate: (?!\(none\))/m.test(part));
+  return new Set(found.map((part) => part.slice(0, part.indexOf(":"))));
+}
+
+function repository(source: "kubernetes" | "docker", osRelease: string, { kubernetesMinor }: SetupFacts): Repository {
+  if (source === "kubernetes") {
+    const base = `https://pkgs.k8s.io/core:/stable:/${kubernetesMinor ?? DEFAULT_MINOR}/deb`;
+    return { name: "kubernetes", key: `${base}/Release.key`, line: `${base}/ /` };
+  }
+  const id = fieldOf(osRelease, "ID") === "ubuntu" ? "ubuntu" : "debian";
+  const base = `https://download.docker.com/linux/${id}`;
+  return {
+    name: "docker",
+    key: `${base}/gpg`,
+    line: `${base} ${fieldOf(osRelease, "VERSION_CODENAME") ?? "stable"} stable`,
+  };
+}
+
+/** How a Debian or Ubuntu machine gets a repository (kubernetes.io, "Installing kubeadm"; docs.docker.com). */
+function repositoryFinding(
+  { addsRepositories = false }: SetupFacts,
+  { name, key, line }: Repository,
+  packages: readonly string[],
+): SetupFinding {
+  const keyring = `${KEYRINGS}/${name}.asc`;
+  const actions: readonly SetupAction[] = [
+    { kind: "packages", names: ["ca-certificates", "curl"] },
+    {
+      ...{ kind: "run", argv: ["curl", "-fsSL", "--create-dirs", "--output", keyring, key] },
+      undo: ["rm", "-f", keyring],
+    },
+    { kind: "file", path: `/etc/apt/sources.list.d/${name}.list`, text: `deb [signed-by=${keyring}] ${line}\n` },
+    { kind: "run", argv: ["apt-get", "update"] },
+  ];
+  const finding = {
+    check: `repository-${name}`,
+    what: `No package source of this machine has ${packages.join(", ")}`,
+    why: `the repository of ${name === "docker" ? "Docker" : "Kubernetes"} has ${
+      packages.length === 1 ? "it" : "them"
+    }`,
+  };
+  if (addsRepositories) return { ...finding, actions };
+  return { ...finding, actions: [], advice: ["# `bootstrapper machine setup --apply --add-repositories` adds it"] };
+}
+
+async function said({ commands }: SetupFacts, argv: Argv): Promise<string | undefined> {
   const result = await commands.run(argv, { deadlineMs: COMMAND_DEADLINE_MS }).catch(() => undefined);
   return result?.code === 0 ? result.stdout : undefined;
 }
 
-async function findContainerd(facts: SetupFacts): Promise<SetupFinding[]> {
+async function findContainerd(facts: SetupFacts): Promise<readonly SetupFinding[]> {
   const { root } = facts;
   if (!await hasAny(root, PROGRAM_FOLDERS, "containerd")) return [];
   const file = await text(root, "etc/containerd/config.toml");
@@ -102,17 +187,60 @@ async function findContainerd(facts: SetupFacts): Promise<SetupFinding[]> {
     configuration,
     version: await said(facts, ["containerd", "--version"]),
     kubelet: await said(facts, ["kubelet", "--version"]),
+    defaults: await said(facts, ["containerd", "config", "default"]),
+    pauseImage: (await kubeadmImages(facts)).images.find((image) => /\/pause[:@]/.test(image)),
   });
-  const loopback = await exists(join(root, "opt/cni/bin/loopback")) ? [] : [{
+  // Another configuration may look elsewhere.
+  if (problem.length > 0) return problem;
+  const folders = pluginFolders(configuration);
+  if (await hasAny(root, folders, "loopback")) return [];
+  return [{
     check: "cni-plugins",
-    what: "/opt/cni/bin has no CNI plug-ins",
+    what: `${folders.join(", ")} has no CNI plug-ins, and containerd looks for them there`,
     why: "containerd and network add-ons start Pods' networks with them",
-    commands: ["apt-get install -y kubernetes-cni"],
+    actions: [],
+    advice: folders.includes("/usr/lib/cni")
+      ? ["apt-get install -y containernetworking-plugins"]
+      : ["apt-get install -y kubernetes-cni"],
   }];
-  return [...problem, ...loopback];
 }
 
-async function findKernel({ root }: SetupFacts): Promise<SetupFinding[]> {
+/** The version of this machine's kubeadm, and the images that it needs. Nothing is fetched. */
+async function kubeadmImages(facts: SetupFacts): Promise<{ version?: string; images: readonly string[] }> {
+  const version = (await said(facts, ["kubeadm", "version", "-o", "short"]))?.trim();
+  if (version === undefined || version === "") return { images: [] };
+  const list = await said(facts, ["kubeadm", "config", "images", "list", "--kubernetes-version", version]) ?? "";
+  return { version, images: list.split("\n").filter((line) => line !== "") };
+}
+
+async function findImages(facts: SetupFacts): Promise<readonly SetupFinding[]> {
+  const { version, images } = await kubeadmImages(facts);
+  if (version === undefined || images.length === 0) return [];
+  const dump = await said(facts, ["containerd", "config", "dump"]);
+  const sandbox = dump === undefined ? undefined : parseSandboxImage(dump);
+  const all = sandbox === undefined || images.includes(sandbox) ? images : [...images, sandbox];
+  // Without a containerd that answers there is another finding.
+  const missing = await missingImages(facts.commands, all, COMMAND_DEADLINE_MS).catch((cause: unknown) => {
+    if (cause instanceof BootstrapError) return [];
+    throw cause;
+  });
+  if (missing.length === 0) return [];
+  const own = missing.filter((image) => images.includes(image));
+  return [{
+    check: "images",
+    what: `${missing.length} of the images of Kubernetes ${version} are not on this machine`,
+    why: "the node fetches none by itself",
+    actions: [
+      ...(own.length === 0
+        ? []
+        : [{ kind: "run", argv: ["kubeadm", "config", "images", "pull", "--kubernetes-version", version] } as const]),
+      ...missing.filter((image) => !own.includes(image))
+        .map((image): SetupAction => ({ kind: "run", argv: ["crictl", "pull", image] })),
+    ],
+  }];
+}
+
+async function findKernel({ root }: SetupFacts): Promise<readonly SetupFinding[]> {
   const findings: SetupFinding[] = [];
   if (!/\boverlay$/m.test(await text(root, "proc/filesystems") ?? "")) {
     findings.push(moduleFinding("overlay", "containerd stacks images' layers with it"));
@@ -126,64 +254,104 @@ async function findKernel({ root }: SetupFacts): Promise<SetupFinding[]> {
     findings.push(sysctlFinding("net.ipv4.ip_forward", "packets go between Pods and nodes"));
   }
   if (!await exists(join(root, "sys/fs/cgroup/cgroup.controllers"))) {
-    const commands = ["# boot with systemd.unified_cgroup_hierarchy=1"];
-    findings.push({ check: "cgroup", what: "cgroup v2 is not mounted", why: "the kubelet needs it", commands });
+    const advice = ["# boot with systemd.unified_cgroup_hierarchy=1"];
+    findings.push({
+      check: "cgroup",
+      what: "cgroup v2 is not mounted",
+      why: "the kubelet needs it",
+      actions: [],
+      advice,
+    });
   }
   return findings;
 }
 
 function moduleFinding(name: string, why: string): SetupFinding {
-  const commands = [`echo ${name} > /etc/modules-load.d/bootstrapper-${name}.conf`, `modprobe ${name}`];
-  return { check: `module-${name}`, what: `The kernel module ${name} is not loaded`, why, commands };
+  const actions: readonly SetupAction[] = [
+    { kind: "file", path: `/etc/modules-load.d/bootstrapper-${name}.conf`, text: `${name}\n` },
+    { kind: "run", argv: ["modprobe", name] },
+  ];
+  return { check: `module-${name}`, what: `The kernel module ${name} is not loaded`, why, actions };
 }
 
 function sysctlFinding(name: string, effect: string): SetupFinding {
-  const file = `/etc/sysctl.d/90-bootstrapper-${name.split(".").at(-1)}.conf`;
-  const commands = [`echo '${name} = 1' > ${file}`, `sysctl -p ${file}`];
-  return { check: `sysctl-${name}`, what: `${name} is not 1`, why: `with it, ${effect}`, commands };
+  const path = `/etc/sysctl.d/90-bootstrapper-${name.split(".").at(-1)}.conf`;
+  const actions: readonly SetupAction[] = [
+    { kind: "file", path, text: `${name} = 1\n` },
+    { kind: "sysctl", name, value: "1" },
+  ];
+  return { check: `sysctl-${name}`, what: `${name} is not 1`, why: `with it, ${effect}`, actions };
 }
 
-async function findSwap(facts: SetupFacts): Promise<SetupFinding[]> {
-  const swaps = swapsOf(await said(facts, ["cat", join(facts.root, "proc/swaps")]) ?? "");
-  if (swaps.length === 0) return [];
-  const commands = ["swapoff -a", "sed -i.bak -E '/^[^#].*\\sswap\\s/s/^/#/' /etc/fstab"];
-  return [{
-    check: "swap",
-    what: `Swap is on (${swaps.join(", ")})`,
-    why: "the kubelet does not start with it",
-    commands,
-  }];
+async function findSwap(facts: SetupFacts): Promise<readonly SetupFinding[]> {
+  const { root } = facts;
+  // Deno may not read below /proc where it is not root's.
+  return swapFindings({
+    swaps: await said(facts, ["cat", join(root, "proc/swaps")]) ?? "",
+    fstab: await text(root, "etc/fstab") ?? "",
+    units: await said(facts, ["systemctl", "list-unit-files", "--type=swap", "--no-legend", "--plain"]) ?? "",
+    hasZramswap: await hasAny(root, ["usr/lib/systemd/system", "lib/systemd/system"], "zramswap.service"),
+  });
 }
 
-async function findOwnFiles({ root }: SetupFacts): Promise<SetupFinding[]> {
+async function findOwnFiles(facts: SetupFacts): Promise<readonly SetupFinding[]> {
+  const { root } = facts;
   const findings: SetupFinding[] = [];
-  const units = ["bootstrapper.service", "kubelet.service.d/20-bootstrapper-certificates.conf"];
-  for (const unit of units) {
-    if (await hasAny(root, UNIT_FOLDERS, unit)) continue;
-    const commands = [`install -D -m 0644 deploy/${unit} /etc/systemd/system/${unit}`, "systemctl daemon-reload"];
+  const places = await Promise.all(
+    ["usr/local/bin", "usr/bin"].map(async (folder) =>
+      await exists(join(root, folder, "bootstrapper")) ? [`/${folder}/bootstrapper`] : []
+    ),
+  );
+  const [program] = places.flat();
+  if (program === undefined) {
+    const target = "/usr/local/bin/bootstrapper";
     findings.push({
-      check: `unit-${unit}`,
-      what: `The unit file ${unit} is missing`,
-      why: "systemd starts us by it",
-      commands,
+      ...{
+        check: "program-bootstrapper",
+        what: "The program itself is in no folder of programs",
+        why: "units start it",
+      },
+      actions: [{
+        ...{ kind: "run", argv: ["install", "-D", "-m", "0755", facts.program, target] },
+        undo: ["rm", "-f", target],
+      }],
+    });
+  }
+  const missing: OwnFile[] = [];
+  for (const file of ownUnits(program)) if (!await hasAny(root, file.folders, file.name)) missing.push(file);
+  if (missing.length > 0) {
+    const reload = ["systemctl", "daemon-reload"] as const;
+    findings.push({
+      check: "units",
+      what: `Unit files are missing: ${missing.map(({ name }) => name).join(", ")}`,
+      why: "systemd starts us by them",
+      actions: [{ kind: "afterUndo", argv: reload }, ...missing.map(written), { kind: "run", argv: reload }, {
+        ...{ kind: "run", argv: ["systemctl", "enable", ...ENABLED_UNITS] },
+        undo: ["systemctl", "disable", ...ENABLED_UNITS],
+      }],
+    });
+  }
+  if (!await hasAny(root, OTHER_FILES.tpmRules.folders, OTHER_FILES.tpmRules.name)) {
+    findings.push({
+      ...{ check: "tpm-rules", what: "The udev rule for the TPM is missing", why: "systemd learns of the TPM by it" },
+      actions: [written(OTHER_FILES.tpmRules)],
     });
   }
   if (!/^bootstrapper-front:/m.test(await text(root, "etc/passwd") ?? "")) {
-    const commands = [
-      "install -D -m 0644 deploy/sysusers.conf /usr/lib/sysusers.d/bootstrapper.conf",
-      "systemd-sysusers bootstrapper.conf",
-    ];
     findings.push({
-      check: "users",
-      what: "The users of the join service are missing",
-      why: "it runs as them",
-      commands,
+      ...{ check: "users", what: "The users of the join service are missing", why: "it runs as them" },
+      actions: [written(OTHER_FILES.users), { kind: "run", argv: ["systemd-sysusers", OTHER_FILES.users.name] }],
     });
   }
   if (!await exists(join(root, "etc/bootstrapper/config.yaml"))) {
-    const commands = ["bootstrapper config new --help"];
+    const advice = ["bootstrapper config new --help"];
     const what = "/etc/bootstrapper/config.yaml is missing";
-    findings.push({ check: "configuration", what, why: "it says which cluster the machine belongs to", commands });
+    const why = "it says which cluster the machine belongs to";
+    findings.push({ check: "configuration", what, why, actions: [], advice });
   }
   return findings;
+}
+
+function written({ name, folders: [folder], text }: OwnFile): SetupAction {
+  return { kind: "file", path: `/${folder}/${name}`, text };
 }

@@ -14,6 +14,10 @@ export interface ContainerdFacts {
   readonly version: string | undefined;
   /** The output of `kubelet --version`; absent if not known. */
   readonly kubelet: string | undefined;
+  /** The output of `containerd config default`; absent if not known. */
+  readonly defaults: string | undefined;
+  /** The sandbox image that kubeadm has; absent if not known. */
+  readonly pauseImage?: string | undefined;
 }
 
 /** The plug-in that starts containers, in versions 3 and 2 of the configuration. */
@@ -22,17 +26,34 @@ const RUNTIME_PLUGINS = ["io.containerd.cri.v1.runtime", "io.containerd.grpc.v1.
 const CRI_NAMES = ["cri", ...RUNTIME_PLUGINS];
 /** The first minor version of the kubelet that does not work with containerd 1.x (Kubernetes 1.35's release notes). */
 const FIRST_KUBELET_WITHOUT_1 = 36;
-/** The file that was there stays beside it, under a name of its own. */
-const WRITE_DEFAULT = [
-  "test ! -e /etc/containerd/config.toml || cp -a --backup=numbered /etc/containerd/config.toml /etc/containerd/config.toml.before",
-  "mkdir -p /etc/containerd && containerd config default > /etc/containerd/config.toml",
-  "sed -i 's/SystemdCgroup = false/SystemdCgroup = true/' /etc/containerd/config.toml",
-  "systemctl restart containerd",
-];
+const CONFIGURATION_FILE = "/etc/containerd/config.toml";
+const RESTART = ["systemctl", "restart", "containerd"] as const;
 
 /** Finds what is wrong with containerd. */
-export function containerdProblem({ configuration, version, kubelet }: ContainerdFacts): SetupFinding[] {
-  return [...versionProblem(version, kubelet), ...configurationProblem(configuration)];
+export function containerdProblem(facts: ContainerdFacts): SetupFinding[] {
+  return [...versionProblem(facts.version, facts.kubelet), ...configurationProblem(facts)];
+}
+
+/** The folders in which containerd looks for CNI plug-ins, by its configuration; its default is `/opt/cni/bin`. */
+export function pluginFolders(configuration: string | undefined): readonly string[] {
+  const document = configuration === undefined ? undefined : parsed(configuration);
+  const found = [
+    at(document, ["plugins", "io.containerd.cri.v1.runtime", "cni", "bin_dirs"]),
+    at(document, ["plugins", "io.containerd.cri.v1.runtime", "cni", "bin_dir"]),
+    at(document, ["plugins", "io.containerd.grpc.v1.cri", "cni", "bin_dir"]),
+  ].flat().filter((folder): folder is string => typeof folder === "string" && folder !== "");
+  return found.length === 0 ? ["/opt/cni/bin"] : found;
+}
+
+/**
+ * containerd's own defaults, with systemd's control groups and kubeadm's pause image. `config default` of 1.x and 2.x
+ * writes each on a line of its own.
+ */
+function goodConfiguration(defaults: string, pauseImage: string | undefined): string {
+  const grouped = defaults.replaceAll(/^(\s*SystemdCgroup = )false$/gm, "$1true");
+  return pauseImage === undefined
+    ? grouped
+    : grouped.replaceAll(/^(\s*(?:sandbox_image|sandbox) = )(?:'[^'\n]*'|"[^"\n]*")$/gm, `$1"${pauseImage}"`);
 }
 
 function versionProblem(version = "", kubelet = ""): SetupFinding[] {
@@ -43,24 +64,28 @@ function versionProblem(version = "", kubelet = ""): SetupFinding[] {
     check: "containerd-version",
     what: `containerd is a version 1, and the kubelet is 1.${minor}`,
     why: "kubelets from 1.36 on need containerd 2.0 or newer, which this distribution's package is not",
-    commands: ["# install containerd.io 2.x from https://docs.docker.com/engine/install/, or a release of containerd"],
+    actions: [],
+    advice: ["# install containerd.io 2.x from https://docs.docker.com/engine/install/, or a release of containerd"],
   }];
 }
 
-function configurationProblem(configuration: string | undefined): SetupFinding[] {
-  const finding = (check: string, what: string, why: string, commands: readonly string[] = WRITE_DEFAULT) => [
-    { check, what, why, commands },
-  ];
+function configurationProblem({ configuration, defaults, pauseImage }: ContainerdFacts): SetupFinding[] {
+  const finding = (check: string, what: string, why: string): SetupFinding[] => [{
+    ...{ check, what, why },
+    actions: defaults === undefined ? [] : [
+      { kind: "afterUndo", argv: RESTART },
+      { kind: "file", path: CONFIGURATION_FILE, text: goodConfiguration(defaults, pauseImage) },
+      { kind: "run", argv: RESTART },
+    ],
+    ...(defaults === undefined ? { advice: [`# correct ${CONFIGURATION_FILE}`] } : {}),
+  }];
   const cgroup = "kubeadm's kubelet lets systemd manage cgroups, and both must agree";
   if (configuration === undefined) {
-    return finding("containerd-configuration", "/etc/containerd/config.toml is missing", cgroup);
+    return finding("containerd-configuration", `${CONFIGURATION_FILE} is missing`, cgroup);
   }
-  let document: unknown;
-  try {
-    document = parse(configuration);
-  } catch {
-    const commands = ["containerd config dump"];
-    return finding("containerd-configuration", "containerd's configuration is no TOML", "nothing reads it", commands);
+  const document = parsed(configuration);
+  if (document === undefined) {
+    return finding("containerd-configuration", "containerd's configuration is no TOML", "nothing reads it");
   }
   const disabled = at(document, ["disabled_plugins"]);
   if (Array.isArray(disabled) && disabled.some((name) => CRI_NAMES.includes(String(name)))) {
@@ -69,6 +94,14 @@ function configurationProblem(configuration: string | undefined): SetupFinding[]
   const options = ["containerd", "runtimes", "runc", "options", "SystemdCgroup"];
   const isSystemd = RUNTIME_PLUGINS.some((plugin) => at(document, ["plugins", plugin, ...options]) === true);
   return isSystemd ? [] : finding("containerd-cgroup", "containerd's SystemdCgroup is not true", cgroup);
+}
+
+function parsed(configuration: string): unknown {
+  try {
+    return parse(configuration);
+  } catch {
+    return undefined;
+  }
 }
 
 function at(document: unknown, keys: readonly string[]): unknown {

@@ -138,6 +138,14 @@ export async function foundOnNode(options: InitOptions): Promise<NewCluster> {
 /** What a call says to an address where no InitServer is any more. */
 const GONE: readonly AnyErrorCode[] = ["unavailable/init-server", "unavailable/name-resolution", "timeout/connect"];
 
+/**
+ * A node that was not told waits an hour for its operator, so the call is made again. The peer's ordinary end says that it
+ * was told.
+ */
+function checkEnd({ closed: { reason } }: InitExchange): void {
+  if (reason instanceof BootstrapError && reason.code !== "unavailable/peer-gone") throw reason;
+}
+
 /** One operation, over all its connections. */
 class InitOperation {
   readonly watch: OperationWatch;
@@ -184,6 +192,7 @@ class InitOperation {
     this.founded ??= await this.#keep(cluster);
     await acknowledge(dialled.exchange);
     await dialled.finish();
+    checkEnd(dialled.exchange);
     return this.founded;
   }
 

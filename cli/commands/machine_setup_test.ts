@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { TestWorld } from "../testing/command_line.ts";
 import { isLikeDebian } from "../../node/machine_setup.ts";
-import { containerdProblem } from "../../node/machine_setup_containerd.ts";
+import { containerdProblem, pluginFolders } from "../../node/machine_setup_containerd.ts";
+import { ENABLED_UNITS, ownUnits } from "../../node/machine_setup_files.ts";
+import { shellLines } from "../../node/machine_setup_finding.ts";
+import { type SwapFacts, swapFindings } from "../../node/machine_setup_swap.ts";
 
 const DEBIAN_12 = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n';
 const UBUNTU_24 = 'PRETTY_NAME="Ubuntu 24.04.1 LTS"\nNAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n';
@@ -21,13 +24,25 @@ const version2 = (value: boolean) =>
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
   SystemdCgroup = ${value}
 `;
+/** A part of what `containerd config default` of 2.x prints. */
+const DEFAULTS_2 = `version = 3
+
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = 'registry.k8s.io/pause:3.10'
+
+[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
+  SystemdCgroup = false
+
+[plugins.'io.containerd.cri.v1.runtime'.cni]
+  bin_dirs = ['/opt/cni/bin']
+`;
 const version3 = (value: boolean) =>
   `version = 3
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
   SystemdCgroup = ${value}
 `;
 const said = (configuration: string | undefined, version?: string, kubelet?: string) =>
-  containerdProblem({ configuration, version, kubelet }).map(({ check }) => check);
+  containerdProblem({ configuration, version, kubelet, defaults: DEFAULTS_2 }).map(({ check }) => check);
 
 Deno.test("isLikeDebian() knows Debian and Ubuntu, and no others", () => {
   assert.deepEqual([DEBIAN_12, UBUNTU_24, FEDORA, ""].map(isLikeDebian), [true, true, false, false]);
@@ -51,11 +66,63 @@ Deno.test("containerdProblem() refuses containerd 1 only with a kubelet that nee
   assert.deepEqual(said(version3(true), upstream, "Kubernetes v1.36.0\n"), []);
 });
 
+Deno.test("containerdProblem() mends with containerd's own defaults, systemd's control groups and kubeadm's pause image", () => {
+  const facts = { configuration: undefined, version: undefined, kubelet: undefined, defaults: DEFAULTS_2 };
+  const [finding] = containerdProblem({ ...facts, pauseImage: "registry.k8s.io/pause:3.10.1" });
+  const texts = finding?.actions.flatMap((action) => action.kind === "file" ? [action.text] : []);
+  assert.deepEqual(texts, [
+    DEFAULTS_2.replace("SystemdCgroup = false", "SystemdCgroup = true")
+      .replace("'registry.k8s.io/pause:3.10'", '"registry.k8s.io/pause:3.10.1"'),
+  ]);
+  assert.deepEqual(said(texts?.[0]), []);
+});
+
+Deno.test("pluginFolders() reads where containerd looks for plug-ins", () => {
+  assert.deepEqual(pluginFolders(DEBIAN_12_CONTAINERD), ["/usr/lib/cni"]);
+  assert.deepEqual(pluginFolders(DEFAULTS_2), ["/opt/cni/bin"]);
+  assert.deepEqual([undefined, "", "= no TOML", version3(true)].map(pluginFolders), Array(4).fill(["/opt/cni/bin"]));
+});
+
+Deno.test("swapFindings() turns off what is on, and what the next boot would turn on", () => {
+  const fstab = "UUID=1 / ext4 defaults 0 1\n# UUID=2 none swap sw 0 0\nUUID=3\tnone\tswap\tsw 0 0\n";
+  const header = "Filename\tType\tSize\tUsed\tPriority\n";
+  const none = { swaps: header, fstab: "UUID=1 / ext4 defaults 0 1\n", units: "", hasZramswap: false };
+  assert.deepEqual(swapFindings(none), []);
+  const lines = (facts: Partial<SwapFacts>) => swapFindings({ ...none, ...facts }).flatMap(shellLines);
+  assert.deepEqual(lines({ swaps: `${header}/dev/sda3 partition 1 0 -2\n`, units: "dev-sda3.swap generated -\n" }), [
+    "swapoff /dev/sda3",
+    "systemctl mask dev-sda3.swap",
+  ]);
+  assert.deepEqual(lines({ swaps: `${header}/dev/zram0 partition 1 0 100\n`, hasZramswap: true }), [
+    "systemctl disable --now zramswap.service",
+  ]);
+  const [finding] = swapFindings({ ...none, fstab });
+  const texts = finding?.actions.flatMap((action) => action.kind === "file" ? [action.text] : []) ?? [];
+  assert.deepEqual(texts, [fstab.replace("UUID=3", "# bootstrapper machine setup: UUID=3")]);
+  assert.deepEqual(swapFindings({ ...none, fstab: texts[0] ?? "" }), []);
+});
+
+Deno.test("each file of machine setup is one of deploy/, and no unit is left out", async () => {
+  const names = ownUnits().map(({ name }) => name);
+  for (const file of ownUnits()) {
+    assert.equal(file.text, await Deno.readTextFile(new URL(`../../deploy/${file.name}`, import.meta.url)));
+  }
+  const deploy = new URL("../../deploy/", import.meta.url);
+  for await (const { name } of Deno.readDir(deploy)) {
+    if (/^bootstrapper.*\.(service|timer)$/.test(name)) assert.ok(names.includes(name), name);
+  }
+  assert.ok(ENABLED_UNITS.every((unit) => names.includes(unit)), ENABLED_UNITS.join());
+  assert.ok(ownUnits("/usr/bin/bootstrapper").every(({ text }) => !text.includes("/usr/local/bin/bootstrapper")));
+});
+
 Deno.test("machine setup names what a stock machine lacks with commands, and is content with a complete one", async () => {
   await using world = await TestWorld.create();
   await world.write("etc/os-release", DEBIAN_12);
   assert.equal(await world.run("machine", "setup"), 1);
-  assert.match(world.out, /The program kubeadm is missing[^]*pkgs\.k8s\.io[^]*apt-get install -y kubeadm/);
+  assert.match(
+    world.out,
+    /No package source of this machine has kubeadm[^]*--add-repositories[^]*The program kubeadm is missing[^]*apt-get install -y kubeadm/,
+  );
   assert.match(world.err, /precondition\/machine/);
 
   for (
@@ -69,8 +136,9 @@ Deno.test("machine setup names what a stock machine lacks with commands, and is 
   await world.write("proc/sys/net/bridge/bridge-nf-call-iptables", "1\n");
   await world.write("proc/sys/net/ipv4/ip_forward", "0\n");
   await world.write("sys/fs/cgroup/cgroup.controllers", "cpu memory\n");
-  await world.write("usr/lib/systemd/system/bootstrapper.service", "");
-  await world.write("usr/lib/systemd/system/kubelet.service.d/20-bootstrapper-certificates.conf", "");
+  for (const { name } of ownUnits()) await world.write(`usr/lib/systemd/system/${name}`, "");
+  await world.write("usr/lib/udev/rules.d/70-bootstrapper-tpm.rules", "");
+  await world.write("usr/bin/bootstrapper", "");
   await world.write("etc/passwd", "bootstrapper-front:x:990:990::/:/usr/sbin/nologin\n");
   await world.write("etc/bootstrapper/config.yaml", "version: 1\n");
   assert.equal(await world.run("machine", "setup", "--output", "json"), 1);

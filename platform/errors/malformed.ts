@@ -219,6 +219,10 @@ export const MALFORMED = {
     meaning: "The record of the node's certificates cannot be read.",
     remedy: "Remove the file that the error names. The next renewal writes it again.",
   },
+  "malformed/setup-record": {
+    meaning: "The record of what `bootstrapper machine setup` has changed cannot be read.",
+    remedy: "Restore the file that the error names, or remove it: nothing can be taken back then.",
+  },
   "malformed/metadata": {
     meaning:
       "The machine's metadata, or what the node kept of it, does not have its form, or has a value that no node can have.",

@@ -50,7 +50,7 @@ export const PRECONDITION = {
   },
   "precondition/machine": {
     meaning: "`bootstrapper machine setup` found that the machine lacks what a node needs.",
-    remedy: "Run the printed commands as root, and `bootstrapper machine setup` again.",
+    remedy: "Run `bootstrapper machine setup --apply` as root, or the printed commands.",
   },
   "precondition/etcd": {
     meaning: "etcd refuses the request in its present state, for example because too few members have started.",
