@@ -17,6 +17,8 @@ export type HelpGroup = typeof HELP_GROUPS[number];
 export interface ParsedCommand extends ParsedOptions {
   /** The arguments that are not options, in order. */
   readonly args: readonly string[];
+  /** All commands of the program, for what describes them. */
+  readonly known: readonly AnyCommand[];
 }
 
 /**
@@ -64,8 +66,11 @@ export interface CliCommand<Options = unknown, Opened = undefined> {
   alsoKeeps?(options: Options): readonly KeptPermission[];
   /** Opens files and devices that Deno opens only with all permissions. */
   open?(options: Options, context: CliContext): Promise<Opened>;
-  /** Runs the command. The program prints errors, and derives the exit code from them. */
-  action(options: Options, context: CliContext, opened: Opened): Promise<void>;
+  /**
+   * Runs the command. The program prints errors, and derives the exit code from them. A command that has shown all of a
+   * verdict returns the exit code instead.
+   */
+  action(options: Options, context: CliContext, opened: Opened): Promise<number | void>;
 }
 
 /** A command with any type of options. */

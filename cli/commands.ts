@@ -21,6 +21,7 @@ import { joinProver } from "./commands/join_service_prover.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
 import { keygen } from "./commands/keygen.ts";
 import { machineSetup } from "./commands/machine_setup.ts";
+import { man } from "./commands/man.ts";
 import { measure } from "./commands/measure.ts";
 import { networkApply } from "./commands/network_apply.ts";
 import { nodeFoundingAdd } from "./commands/node_founding_add.ts";
@@ -32,6 +33,7 @@ import { policyCollateralFetch } from "./commands/policy_collateral_fetch.ts";
 import { policyExplain } from "./commands/policy_explain.ts";
 import { policyMake } from "./commands/policy_make.ts";
 import { policyRegisters } from "./commands/policy_registers.ts";
+import { completion } from "./commands/completion.ts";
 import { controlPlaneRenew } from "./commands/control_plane_renew.ts";
 import { renew } from "./commands/renew.ts";
 import { reset } from "./commands/reset.ts";
@@ -41,6 +43,8 @@ import { tokenNew } from "./commands/token_new.ts";
 import { upgradePlan } from "./commands/upgrade_plan.ts";
 import { verify } from "./commands/verify.ts";
 import { version } from "./commands/version.ts";
+
+export { COMMAND_FAMILIES } from "./command_families.ts";
 
 /** All commands. */
 export const COMMANDS: readonly AnyCommand[] = Object.freeze([
@@ -81,20 +85,6 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   keygen,
   tokenNew,
   version,
+  completion,
+  man,
 ]);
-
-/** The first words that several commands share, and their descriptions. */
-export const COMMAND_FAMILIES: Readonly<Record<string, string>> = Object.freeze({
-  config: "write and check configurations",
-  "control-plane": "look after a control plane",
-  "join-service": "issue tickets to joining nodes",
-  network: "give a cluster's Pods a network",
-  machine: "prepare a machine",
-  adopt: "take over a cluster of kubeadm",
-  node: "manage the nodes of a cluster",
-  token: "make tokens",
-  upgrade: "upgrade Kubernetes",
-  "node founding": "sign that a cluster is an operator's, and let it show that",
-  policy: "work with policies",
-  "policy collateral": "get what AMD and Intel sign",
-});

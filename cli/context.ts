@@ -14,15 +14,21 @@ import type { BootstrapError } from "../platform/errors.ts";
 import type { Log } from "../platform/log.ts";
 import type { OwnProgram } from "../platform/own_program.ts";
 
-/** The forms of output: text for people, or JSON objects, one per line. */
-export const OUTPUT_FORMS = ["text", "json"] as const;
-/** A form of output. */
-export type OutputForm = typeof OUTPUT_FORMS[number];
+/** The forms in which the program prints: text for people, JSON objects, one per line, or the same objects as YAML. */
+export const PRINTED_FORMS = ["text", "json", "yaml"] as const;
+/** A form in which the program prints. */
+export type PrintedForm = typeof PRINTED_FORMS[number];
+/** A form in which a command gives its output; the program makes YAML of JSON. */
+export type OutputForm = "text" | "json";
 
 /** The terminal, and the person at it. */
 export interface Terminal {
-  /** Whether standard output is a terminal, where lines can be redrawn. */
+  /** Whether standard output is a terminal that obeys control codes, so that lines can be redrawn. */
   readonly isTerminal: boolean;
+  /** Whether standard error is a terminal, at which a person reads the log. */
+  readonly isErrorTerminal: boolean;
+  /** Whether colours are wanted, where a stream is a terminal: not with `NO_COLOR`, `TERM=dumb` or `--no-color`. */
+  readonly hasColours: boolean;
   /** The width of the terminal in characters. */
   readonly columns: number;
   /**
@@ -59,6 +65,8 @@ export interface Environment {
 export interface CliContext {
   /** Writes a text unchanged to standard output. */
   readonly print: (text: string) => void;
+  /** Writes an object to standard output: as one line of JSON, or as YAML where the caller wants that. */
+  readonly printJson: (value: unknown) => void;
   /**
    * Reads standard input to its end.
    *

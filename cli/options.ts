@@ -7,8 +7,8 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import { join } from "node:path";
 import { BootstrapError } from "../platform/errors.ts";
-import type { CliContext, OutputForm } from "./context.ts";
-import { OUTPUT_FORMS } from "./context.ts";
+import type { CliContext, OutputForm, PrintedForm } from "./context.ts";
+import { PRINTED_FORMS } from "./context.ts";
 
 /**
  * Adds `--output`, which every command has.
@@ -17,7 +17,7 @@ import { OUTPUT_FORMS } from "./context.ts";
  */
 export function withOutput(command: Command): Command {
   return command.addOption(
-    new Option("--output <form>", "output format: text or json (default: text)").choices(OUTPUT_FORMS).default("text"),
+    new Option("-o, --output <form>", "text, json or yaml (default: text)").choices(PRINTED_FORMS).default("text"),
   );
 }
 
@@ -59,9 +59,15 @@ export function firstArgument({ args: [first] }: { readonly args: readonly strin
   return first;
 }
 
-/** Returns the form of output of a parsed command. */
+/** Returns the form in which a parsed command gives its output. The program itself makes YAML of JSON. */
 export function outputForm(command: ParsedOptions): OutputForm {
-  return optionalText(command, "output") === "json" ? "json" : "text";
+  return printedForm(command) === "text" ? "text" : "json";
+}
+
+/** Returns the form in which the program prints the output of a parsed command. */
+export function printedForm(command: ParsedOptions): PrintedForm {
+  const form = optionalText(command, "output");
+  return PRINTED_FORMS.find((one) => one === form) ?? "text";
 }
 
 /**
@@ -69,11 +75,12 @@ export function outputForm(command: ParsedOptions): OutputForm {
  *
  * @param args The unparsed arguments.
  */
-export function outputFormOfArguments(args: readonly string[]): OutputForm {
-  const isJson = args.some((arg, index) =>
-    arg === "--output=json" || (arg === "--output" && args[index + 1] === "json")
-  );
-  return isJson ? "json" : "text";
+export function printedFormOfArguments(args: readonly string[]): PrintedForm {
+  return PRINTED_FORMS.findLast((form) =>
+    args.some((arg, index) =>
+      [`--output=${form}`, `-o${form}`].includes(arg) || (["--output", "-o"].includes(arg) && args[index + 1] === form)
+    )
+  ) ?? "text";
 }
 
 /**

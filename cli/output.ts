@@ -6,6 +6,7 @@
 import type { BootstrapError, FailedCheck } from "../platform/errors.ts";
 import { nextOf } from "../platform/errors.ts";
 import { errorFields } from "../platform/log.ts";
+import { painter } from "./colour.ts";
 import type { CliContext, OutputForm } from "./context.ts";
 
 export { nextOf } from "../platform/errors.ts";
@@ -16,22 +17,24 @@ const LONGEST_FACT = 400;
 
 /** Prints a result, as text for people or as one JSON object. */
 export function printResult(
-  context: Pick<CliContext, "print">,
+  context: Pick<CliContext, "print" | "printJson">,
   form: OutputForm,
   result: Readonly<Record<string, unknown>>,
   text: string,
 ): void {
-  context.print(form === "json" ? `${JSON.stringify(result)}\n` : text.endsWith("\n") ? text : `${text}\n`);
+  if (form === "json") context.printJson(result);
+  else context.print(text.endsWith("\n") ? text : `${text}\n`);
 }
 
 /** Prints an error: as text on standard error, or as one JSON object `{"error": …}` on standard output. */
 export function printError(
-  context: Pick<CliContext, "print" | "printError">,
+  { printJson, printError, terminal }: Pick<CliContext, "printJson" | "printError" | "terminal">,
   form: OutputForm,
   error: BootstrapError,
 ): void {
-  if (form === "json") context.print(`${JSON.stringify({ error: { ...errorFields(error), next: nextOf(error) } })}\n`);
-  else context.printError(errorText(error));
+  if (form === "json") return printJson({ error: { ...errorFields(error), next: nextOf(error) } });
+  const paint = painter(terminal.isErrorTerminal && terminal.hasColours);
+  printError(errorText(error).replace(/^Error:/, (word) => paint("red", word)));
 }
 
 /** Returns the details that the failed checks do not already contain. */

@@ -53,15 +53,21 @@ function givenPaths(command: Command): readonly GivenPath[] {
   return [
     ...command.registeredArguments.map((argument, index) => ({
       name: argument.name(),
-      kind: /(?:^|-)(file|folder)s?$/.exec(argument.name())?.[1],
+      kind: kindOfPath(argument.name()),
       values: listOf(command.processedArgs[index]),
     })),
     ...command.options.map((option) => ({
       name: option.long ?? option.flags,
-      kind: /<(file|folder|path)\b/.exec(option.flags)?.[1]?.replace("path", "file"),
+      kind: kindOfPath(/<([^>]+)>/.exec(option.flags)?.[1] ?? ""),
       values: listOf(command.getOptionValue(option.attributeName())),
     })),
   ].flatMap(({ kind, ...given }) => kind === undefined ? [] : [{ ...given, kind }]);
+}
+
+/** What a value of this name is: a file or a folder, or neither. */
+export function kindOfPath(name: string): "file" | "folder" | undefined {
+  const kind = /(?:^|-)(file|folder|path)s?(?:\.\.\.)?$/.exec(name)?.[1];
+  return kind === undefined ? undefined : kind === "folder" ? "folder" : "file";
 }
 
 /** A password in an address is no text for a terminal or a log. */

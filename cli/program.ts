@@ -5,18 +5,29 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { asBootstrapError, BootstrapError, exitCodeOf, hasCode } from "../platform/errors.ts";
-import type { ErrorCode } from "../platform/errors.ts";
 import type { AnyCommand, ParsedCommand } from "./command.ts";
 import { HELP_GROUPS } from "./command.ts";
+import { declareCommand } from "./command_description.ts";
 import { COMMAND_FAMILIES, COMMANDS } from "./commands.ts";
 import type { CliContext } from "./context.ts";
-import { outputFormOfArguments, withOutput } from "./options.ts";
+import { printedFormOfArguments } from "./options.ts";
 import { printError } from "./output.ts";
 import { checkPathArguments } from "./path_arguments.ts";
 import { dropPermissions } from "./permissions.ts";
+import { printedContext, printerOf, withColours } from "./printed.ts";
+import { unknownCommand, usageError } from "./usage_error.ts";
 
 const HELP_WIDTH = 100;
 const EXIT_CODES = "Exit codes: 0 success, 1 failure, 2 usage error, 3 refused, 4 retry later.";
+const COMMON_OPTIONS = "All commands: --help, -o text|json|yaml, --no-color (or NO_COLOR).";
+
+/** What a run of the program comes to. */
+interface Outcome {
+  /** The exit code of a command that ended without an error. */
+  exitCode: number;
+  /** The command whose line could not be read. */
+  unread: Command;
+}
 
 /**
  * Runs the command that the arguments name.
@@ -29,19 +40,27 @@ export async function runProgram(
   context: CliContext,
   commands: readonly AnyCommand[] = COMMANDS,
 ): Promise<number> {
+  const outcome: Outcome = { exitCode: 0, unread: new Command("bootstrapper") };
   try {
-    await createProgram(context, commands).parseAsync(commandArguments(args, commands), { from: "user" });
-    return 0;
+    const program = createProgram(context, commands, outcome);
+    await program.parseAsync(commandArguments(args, commands), { from: "user" });
+    return outcome.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     // The program that reads the output, such as head, has ended. Nothing more can be said to it.
     if (error instanceof Deno.errors.BrokenPipe) return EXIT_OF_BROKEN_PIPE;
     const failure = error instanceof CommanderError
-      ? usageError(error, ownArguments(args), commands)
+      ? usageError(error, outcome.unread, visibleNames(commands))
       : asBootstrapError(error);
-    printError(context, outputFormOfArguments(args), failure);
+    const form = printedFormOfArguments(args);
+    const terminal = withColours(context.terminal, !args.includes("--no-color"));
+    printError({ ...context, ...await printerOf(form, context), terminal }, form === "text" ? "text" : "json", failure);
     return exitCodeOf(failure);
   }
+}
+
+function visibleNames(commands: readonly AnyCommand[]): readonly string[] {
+  return commands.filter(({ isHidden }) => isHidden !== true).map(({ name }) => name);
 }
 
 /** The arguments without the option that `deno compile` put before them. */
@@ -59,7 +78,7 @@ function commandArguments(args: readonly string[], commands: readonly AnyCommand
   const words = rest.filter((word) => !word.startsWith("-"));
   const isKnown = commands.some(({ name }) => `${name} `.startsWith([...words, ""].join(" ")));
   if (isKnown || words.length === 0) return [...words, "--help"];
-  throw new BootstrapError("usage/unknown-command", `There is no command ${JSON.stringify(words.join(" "))}`, {
+  throw new BootstrapError("usage/unknown-command", unknownCommand(words, visibleNames(commands)), {
     next: "Run `bootstrapper --help`",
   });
 }
@@ -67,12 +86,11 @@ function commandArguments(args: readonly string[], commands: readonly AnyCommand
 /** What a shell gives for a program that SIGPIPE ended. */
 const EXIT_OF_BROKEN_PIPE = 141;
 
-function createProgram(context: CliContext, commands: readonly AnyCommand[]): Command {
+function createProgram(context: CliContext, commands: readonly AnyCommand[], outcome: Outcome): Command {
   const program = new Command("bootstrapper")
-    .addHelpText("before", "bootstrapper turns fresh VMs into attested members of a Kubernetes cluster.")
+    .addOption(new Option("--no-color", "print no colours").hideHelp())
     .addOption(new Option("--built-from <commit>", "compiled in").hideHelp())
     .addHelpOption(new Option("-h, --help", "display help for command").hideHelp())
-    .exitOverride()
     .configureOutput({
       writeOut: context.print,
       writeErr: () => {},
@@ -82,29 +100,43 @@ function createProgram(context: CliContext, commands: readonly AnyCommand[]): Co
     .configureHelp({ optionDescription: ({ description }) => description, subcommandTerm, subcommandDescription })
     // A description of its own would cost the screen two lines.
     .usage("<command> [options]\nTurns fresh VMs into attested members of a Kubernetes cluster.")
-    .addHelpText("after", EXIT_CODES)
+    .addHelpText("after", `${EXIT_CODES}\n${COMMON_OPTIONS}`)
     .helpCommand(false);
+  noteUnread(program, outcome);
   for (const group of HELP_GROUPS) {
     program.commandsGroup(group);
     for (const command of commands.filter((one) => one.group === group)) {
       const words = command.name.split(" ");
       const parent = words.slice(0, -1).reduce(
-        (family, _, index) => familyOf(family, words.slice(0, index + 1), commands),
+        (family, _, index) => familyOf(family, words.slice(0, index + 1), commands, outcome),
         program,
       );
-      addCommand(parent.command(words.at(-1) ?? "", { hidden: command.isHidden === true }), command, context);
+      const own = parent.command(words.at(-1) ?? "", { hidden: command.isHidden === true });
+      addCommand(noteUnread(own, outcome), command, context, { commands, outcome });
     }
   }
   return program;
 }
 
-/** Formats a command for lists of commands: with its arguments, without `[options]`. */
+/** Notes which command it was that could not be read. */
+function noteUnread(command: Command, outcome: Outcome): Command {
+  return command.exitOverride((error) => {
+    outcome.unread = command;
+    throw error;
+  });
+}
+
+/** The widest term of a list of commands that does not make the descriptions too narrow. */
+const WIDEST_TERM = 15;
+
+/** Formats a command for lists of commands: with its arguments if there is room, without `[options]`. */
 function subcommandTerm(command: Command): string {
   const terms = command.registeredArguments.map((argument) => {
     const name = argument.variadic ? `${argument.name()}...` : argument.name();
     return argument.required ? `<${name}>` : `[${name}]`;
   });
-  return [command.name(), ...terms].join(" ");
+  const term = [command.name(), ...terms].join(" ");
+  return term.length <= WIDEST_TERM ? term : command.name();
 }
 
 /** Returns a command's description for lists of commands; that of a family includes its members. */
@@ -113,24 +145,33 @@ function subcommandDescription(command: Command): string {
   return `${command.description()} (${command.commands.map((member) => member.name()).join(", ")})`;
 }
 
-function addCommand(command: Command, definition: AnyCommand, context: CliContext): void {
-  command.description(definition.description);
-  definition.declare?.(command);
-  if (definition.isHidden !== true) withOutput(command);
+function addCommand(
+  command: Command,
+  definition: AnyCommand,
+  context: CliContext,
+  { commands, outcome }: { readonly commands: readonly AnyCommand[]; readonly outcome: Outcome },
+): void {
+  declareCommand(command, definition);
   if (definition.notes !== undefined) command.addHelpText("after", `\n${definition.notes}`);
   command.addHelpText("after", examplesText(definition.examples)).action(async () => {
     checkPathArguments(command);
-    await call(definition, parsedCommand(command), context);
+    const parsed = parsedCommand(command, commands);
+    outcome.exitCode = await call(definition, parsed, await printedContext(parsed, context)) ?? 0;
   });
 }
 
 /** Returns the parent of the commands whose names begin with the same words. */
-function familyOf(parent: Command, words: readonly string[], commands: readonly AnyCommand[]): Command {
+function familyOf(
+  parent: Command,
+  words: readonly string[],
+  commands: readonly AnyCommand[],
+  outcome: Outcome,
+): Command {
   const [name, own] = [words.join(" "), words.at(-1) ?? ""];
   const known = parent.commands.find((command) => command.name() === own);
   if (known !== undefined) return known;
   const members = commands.filter((command) => command.name.startsWith(`${name} `));
-  return parent.command(own).helpCommand(false).description(COMMAND_FAMILIES[name] ?? "")
+  return noteUnread(parent.command(own), outcome).helpCommand(false).description(COMMAND_FAMILIES[name] ?? "")
     .addHelpText("after", examplesText(members.map(({ examples }) => examples[0])));
 }
 
@@ -140,12 +181,12 @@ function examplesText(examples: readonly string[]): string {
 }
 
 /** Returns the arguments and options that commander parsed, including the program's own options. */
-function parsedCommand(command: Command): ParsedCommand {
+function parsedCommand(command: Command, known: readonly AnyCommand[]): ParsedCommand {
   const options: Readonly<Record<string, unknown>> = command.optsWithGlobals();
-  return { args: command.args, getOptionValue: (key) => options[key] };
+  return { args: command.args, getOptionValue: (key) => options[key], known };
 }
 
-async function call(definition: AnyCommand, parsed: ParsedCommand, context: CliContext): Promise<void> {
+async function call(definition: AnyCommand, parsed: ParsedCommand, context: CliContext): Promise<number | void> {
   const options = definition.read(parsed, context);
   if (definition.needsRoot === true && !context.isRoot) {
     throw new BootstrapError("precondition/root", `\`bootstrapper ${definition.name}\` needs root on this machine`);
@@ -156,7 +197,7 @@ async function call(definition: AnyCommand, parsed: ParsedCommand, context: CliC
     if (definition.keeps !== "all") {
       await dropPermissions([...definition.keeps, ...definition.alsoKeeps?.(options) ?? []], context.permissions);
     }
-    await definition.action(options, context, opened);
+    return await definition.action(options, context, opened);
   } catch (error) {
     if (definition.runsUntilStopped !== true || !hasCode(error, "aborted/run")) throw error;
   } finally {
@@ -166,33 +207,4 @@ async function call(definition: AnyCommand, parsed: ParsedCommand, context: CliC
 
 function isDisposable(opened: unknown): opened is Disposable {
   return typeof opened === "object" && opened !== null && Symbol.dispose in opened;
-}
-
-/** The error codes that stand for commander's codes. */
-const USAGE_CODES: Readonly<Record<string, ErrorCode>> = Object.freeze({
-  "commander.conflictingOption": "usage/conflicting-option",
-  "commander.excessArguments": "usage/excess-arguments",
-  "commander.invalidArgument": "usage/invalid-argument",
-  "commander.missingArgument": "usage/missing-argument",
-  "commander.missingMandatoryOptionValue": "usage/missing-mandatory-option-value",
-  "commander.optionMissingArgument": "usage/option-missing-argument",
-  "commander.unknownCommand": "usage/unknown-command",
-  "commander.unknownOption": "usage/unknown-option",
-});
-
-function usageError(
-  error: CommanderError,
-  args: readonly string[],
-  commands: readonly AnyCommand[],
-): BootstrapError {
-  const names = [...commands.map(({ name }) => name), ...Object.keys(COMMAND_FAMILIES)];
-  const name = [3, 2, 1].map((count) => args.slice(0, count).join(" ")).find((words) => names.includes(words));
-  const next = `Run \`bootstrapper ${name === undefined ? "" : `${name} `}--help\``;
-  if (error.code === "commander.help") {
-    const message = `No command ${name === undefined ? "" : `of \`${name}\` `}was given`;
-    return new BootstrapError("usage/no-subcommand", message, { next });
-  }
-  const message = error.message.replace(/^error: /, "").replaceAll(/\s*\n\s*/g, " ").replace(/\.$/, "");
-  const code = USAGE_CODES[error.code] ?? "usage/command-line";
-  return new BootstrapError(code, `Cannot read the command line: ${message}`, { next });
 }

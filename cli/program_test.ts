@@ -3,6 +3,7 @@ import { LockFile } from "../nodelock/file.ts";
 import { INSTANCE_DATA } from "../node/metadata/testing/services.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { parse } from "yaml";
 import { BootstrapError } from "../platform/errors.ts";
 import { init } from "./commands/init.ts";
 import { joinSigner } from "./commands/join_service_signer.ts";
@@ -300,4 +301,103 @@ Deno.test("runProgram() names the help of the command whose line it cannot read"
     assert.equal(await world.run(...args), 2);
     assert.ok(world.err.endsWith(`Next: Run \`${help}\`.\n`), world.err);
   }
+});
+
+Deno.test("runProgram() tells all missing arguments and options, and all unknown options, at once", async () => {
+  await using world = await TestWorld.create();
+  assert.equal(await world.run("init", "--nmae", "demo", "--polcy=p", "--wiat", "5m"), 2);
+  assert.ok(
+    world.err.startsWith(
+      "Error: Cannot read the command line: the option `--name <name>` is missing; the option `--policy <file>` is " +
+        "missing; the option `--key <file>` is missing; there is no option `--nmae` (did you mean `--name`?); there is " +
+        "no option `--polcy` (did you mean `--policy`?); there is no option `--wiat` (did you mean `--wait`?).\n",
+    ),
+    world.err,
+  );
+  assert.equal(await world.run("init", "--policy", "p"), 2);
+  assert.match(
+    world.err,
+    /: the argument <node> is missing; the option `--name <name>` is missing; the option `--key /,
+  );
+  assert.ok(!world.err.includes("--policy"), world.err);
+});
+
+Deno.test("runProgram() says which command was probably meant", async () => {
+  await using world = await TestWorld.create();
+  const cases: readonly (readonly [args: readonly string[], meant: string])[] = [
+    [["statsu"], "status"],
+    [["help", "statsu"], "status"],
+    [["polcy"], "policy"],
+    [["policy", "mkae"], "policy make"],
+    [["policy", "colateral"], "policy collateral"],
+    [["explain"], "policy explain"],
+  ];
+  for (const [args, meant] of cases) {
+    assert.equal(await world.run(...args), 2);
+    assert.ok(world.err.includes(`(did you mean \`${meant}\`?)`), world.err);
+  }
+  assert.equal(await world.run("nonsense"), 2);
+  assert.match(world.err, /^Error: There is no command "nonsense"\.\n/);
+});
+
+Deno.test("runProgram() prints YAML that has what JSON has, of results, events and errors", async () => {
+  await using world = await TestWorld.create();
+  for (const args of [["version"], ["status"], ["keygen"], ["config", "schema", "node"]]) {
+    const exitCode = await world.run(...args, "--output", "json");
+    const expected = JSON.parse(world.out);
+    for (const form of [["-o", "yaml"], ["-oyaml"], ["--output=yaml"]]) {
+      assert.equal(await world.run(...args, ...form), exitCode, world.err);
+      assert.ok(world.out.startsWith("---\n"), world.out);
+      assert.deepEqual(parse(world.out), expected);
+      assert.equal(world.err, "");
+    }
+  }
+  const events: AnyCommand = {
+    ...{ name: "run", group: "On a node:", description: "say", examples: ["bootstrapper run"], keeps: [] },
+    read: () => undefined,
+    action: (_options, { print, printJson }) =>
+      Promise.resolve([printJson({ on: "yes" }), printJson({}), print("a document\n")].at(-1)),
+  };
+  await using speaker = await TestWorld.create({ commands: [events] });
+  assert.equal(await speaker.run("run", "-o", "yaml"), 0, speaker.err);
+  assert.equal(speaker.out, '---\n"on": "yes"\n---\n{}\na document\n');
+});
+
+Deno.test("runProgram() writes the log as text where a person reads it, and as JSON elsewhere", async () => {
+  const speaker: AnyCommand = {
+    ...{ name: "run", group: "On a node:", description: "say", examples: ["bootstrapper run"], keeps: [] },
+    read: () => undefined,
+    action: (_options, { log }) => {
+      log.with({ node: "node-1" }).event("info", "race", { state: "racing", why: "a\u001b[2J b", checks: ["x"] });
+      return Promise.resolve(log.event("warn", "race-lost", { code: undefined }));
+    },
+  };
+  await using world = await TestWorld.create({ commands: [speaker] });
+  const terminal = { ...world.context.terminal, isErrorTerminal: true };
+  assert.equal(await runProgram(["run"], { ...world.context, terminal }, [speaker]), 0);
+  assert.equal(
+    world.err,
+    '00:00:00 race node=node-1 state=racing why="a [2J b" checks="[\\"x\\"]"\n00:00:00 WARN race-lost\n',
+  );
+  for (const args of [["run"], ["run", "-o", "json"]]) {
+    assert.equal(await world.run(...args), 0);
+    assert.equal(JSON.parse(world.err.split("\n")[1] ?? "").event, "race-lost");
+  }
+});
+
+Deno.test("runProgram() colours only the terminal's own text, and not if that is not wanted", async () => {
+  await using world = await TestWorld.create();
+  const errorOf = async (args: readonly string[], changes: Partial<CliContext["terminal"]>) => {
+    let err = "";
+    const printError = (text: string) => void (err += text);
+    const terminal = { ...world.context.terminal, ...changes };
+    assert.equal(await runProgram(args, { ...world.context, terminal, printError }), 2);
+    return err;
+  };
+  const onTerminal = { isErrorTerminal: true, hasColours: true };
+  assert.ok((await errorOf(["keygen"], onTerminal)).startsWith("\u001b[31mError:\u001b[0m Cannot"));
+  assert.match(await errorOf(["keygen"], { ...onTerminal, hasColours: false }), /^Error:/);
+  assert.match(await errorOf(["keygen"], { ...onTerminal, isErrorTerminal: false }), /^Error:/);
+  assert.match(await errorOf(["keygen", "--no-color"], onTerminal), /^Error:/);
+  assert.match(await errorOf(["--no-color", "keygen"], onTerminal), /^Error:/);
 });

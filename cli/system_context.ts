@@ -31,6 +31,7 @@ export function createSystemContext(): CliContext {
   const printError = (text: string) => writeAll(Deno.stderr, text);
   return {
     print: (text) => writeAll(Deno.stdout, text),
+    printJson: (value) => writeAll(Deno.stdout, `${JSON.stringify(value)}\n`),
     readInput,
     printError,
     log: createLog(systemClock, (line) => printError(`${line}\n`), "info"),
@@ -78,7 +79,9 @@ function readEnvironment(): Environment {
 
 function systemTerminal(printError: (text: string) => void): Terminal {
   return {
-    isTerminal: Deno.stdout.isTerminal(),
+    isTerminal: Deno.stdout.isTerminal() && Deno.env.get("TERM") !== "dumb",
+    isErrorTerminal: Deno.stderr.isTerminal(),
+    hasColours: (Deno.env.get("NO_COLOR") ?? "") === "" && Deno.env.get("TERM") !== "dumb",
     columns: Deno.stdout.isTerminal() ? Deno.consoleSize().columns : DEFAULT_COLUMNS,
     async askSecret(prompt) {
       if (!Deno.stdin.isTerminal()) {

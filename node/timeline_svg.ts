@@ -3,8 +3,9 @@
  *
  * @module
  */
-import type { Timeline, TimelinePhase } from "./timeline.ts";
-import { durationText, timelineSpan } from "./timeline_text.ts";
+import type { Timeline } from "./timeline.ts";
+import type { TimelineRowKind } from "./timeline_rows.ts";
+import { durationText, timelineRows } from "./timeline_rows.ts";
 
 /** Options for {@linkcode timelineSvg}. */
 export interface TimelineSvgOptions {
@@ -17,45 +18,66 @@ const WIDTH = 960;
 const LABEL_WIDTH = 240;
 const DURATION_WIDTH = 100;
 const ROW_HEIGHT = 24;
-const HEAD_HEIGHT = 56;
+const HEAD_HEIGHT = 76;
 const BAR_INSET = 4;
 const LEAST_BAR_WIDTH = 2;
 const TICKS = 6;
-const COLOURS: Readonly<Record<TimelinePhase["outcome"], string>> = {
+/** About the width of a character. */
+const CHARACTER_WIDTH = 6.5;
+const COLOURS: Readonly<Record<TimelineRowKind, string>> = {
   succeeded: "#2e7d32",
   failed: "#c62828",
   running: "#1565c0",
   interrupted: "#9e9e9e",
+  waiting: "#cfd8dc",
 };
+const LEGEND_STEP = 100;
+const LEGEND_TOP = 30;
+const LEGEND_SIZE = 10;
 
 /**
- * Draws a timeline as a self-contained picture: a scale at the top, and one row per phase.
+ * Draws a timeline as a self-contained picture: a scale at the top, and one row per phase. Waiting has rows of its own, in
+ * pale colour. If it would take more than a quarter of the width, it is drawn shorter than it was, on grey ground.
  *
  * @returns An SVG 1.1 document.
  */
 export function timelineSvg(timeline: Timeline, options: TimelineSvgOptions): string {
-  const { fromMs, toMs, phases } = timelineSpan(timeline, options.nowMs);
-  const height = HEAD_HEIGHT + Math.max(1, phases.length) * ROW_HEIGHT + BAR_INSET;
+  const { fromMs, rows, shortened, place, timeAt } = timelineRows(timeline, options.nowMs);
+  const height = HEAD_HEIGHT + Math.max(1, rows.length) * ROW_HEIGHT + BAR_INSET;
   const barsWidth = WIDTH - LABEL_WIDTH - DURATION_WIDTH;
-  const x = (ms: number) => LABEL_WIDTH + ((ms - fromMs) / (toMs - fromMs)) * barsWidth;
-  const scale = Array.from({ length: TICKS + 1 }, (_, tick) => {
-    const ms = fromMs + ((toMs - fromMs) * tick) / TICKS;
-    const at = x(ms).toFixed(1);
-    return `<line x1="${at}" y1="${HEAD_HEIGHT - 8}" x2="${at}" y2="${height}" stroke="#e0e0e0"/>` +
-      `<text x="${at}" y="${HEAD_HEIGHT - 12}" text-anchor="middle" fill="#757575">${durationText(ms - fromMs)}</text>`;
+  const x = (ms: number) => LABEL_WIDTH + place(ms) * barsWidth;
+  const ground = shortened.map((gap) => {
+    const [left, right] = [x(gap.fromMs), x(gap.toMs)];
+    return `<rect x="${left.toFixed(1)}" y="${HEAD_HEIGHT - 8}" width="${(right - left).toFixed(1)}" ` +
+      `height="${height - HEAD_HEIGHT + 8}" fill="#f5f5f5"/>`;
   });
-  const rows = phases.map(({ phase, ...span }, index) => {
+  const scale = Array.from({ length: TICKS + 1 }, (_, tick) => {
+    const at = (LABEL_WIDTH + (barsWidth * tick) / TICKS).toFixed(1);
+    const text = durationText(timeAt(tick / TICKS) - fromMs);
+    return `<line x1="${at}" y1="${HEAD_HEIGHT - 8}" x2="${at}" y2="${height}" stroke="#e0e0e0"/>` +
+      `<text x="${at}" y="${HEAD_HEIGHT - 12}" text-anchor="middle" fill="#757575">${text}</text>`;
+  });
+  const bars = rows.map(({ name, kind, note, duration, ...row }, index) => {
     const top = HEAD_HEIGHT + index * ROW_HEIGHT;
-    const left = x(span.fromMs);
-    const width = Math.max(LEAST_BAR_WIDTH, x(span.toMs) - left);
+    const left = x(row.fromMs);
+    const width = Math.max(LEAST_BAR_WIDTH, x(row.toMs) - left);
     const baseline = top + ROW_HEIGHT - 2 * BAR_INSET;
-    const length = phase.outcome === "interrupted" ? "interrupted" : durationText(span.toMs - span.fromMs);
-    const tip = [phase.name, phase.outcome, phase.code ?? "", new Date(phase.startMs).toISOString(), length];
-    return `<g><title>${escape(tip.filter((part) => part !== "").join(" · "))}</title>` +
-      `<text x="${LABEL_WIDTH - 8}" y="${baseline}" text-anchor="end">${escape(phase.name)}</text>` +
+    const said = [duration === "?" ? "" : duration, note].filter((part) => part !== "").join(" · ");
+    const tip = [name, kind === "waiting" ? "waited" : kind, new Date(row.fromMs).toISOString(), said];
+    const isRoomAtRight = left + width + 4 + said.length * CHARACTER_WIDTH <= WIDTH;
+    const place = isRoomAtRight
+      ? `x="${(left + width + 4).toFixed(1)}"`
+      : `x="${(left - 4).toFixed(1)}" text-anchor="end"`;
+    return `<g><title>${escape(tip.join(" · "))}</title>` +
+      `<text x="${LABEL_WIDTH - 8}" y="${baseline}" text-anchor="end">${escape(name)}</text>` +
       `<rect x="${left.toFixed(1)}" y="${top + BAR_INSET}" width="${width.toFixed(1)}" ` +
-      `height="${ROW_HEIGHT - 2 * BAR_INSET}" rx="2" fill="${COLOURS[phase.outcome]}"/>` +
-      `<text x="${(left + width + 4).toFixed(1)}" y="${baseline}" fill="#424242">${length}</text></g>`;
+      `height="${ROW_HEIGHT - 2 * BAR_INSET}" rx="2" fill="${COLOURS[kind]}"/>` +
+      `<text ${place} y="${baseline}" fill="#424242">${escape(said)}</text></g>`;
+  });
+  const legend = Object.entries(COLOURS).map(([kind, colour], index) => {
+    const left = LABEL_WIDTH + index * LEGEND_STEP;
+    return `<rect x="${left}" y="${LEGEND_TOP}" width="${LEGEND_SIZE}" height="${LEGEND_SIZE}" fill="${colour}"/>` +
+      `<text x="${left + LEGEND_SIZE + 4}" y="${LEGEND_TOP + LEGEND_SIZE}" fill="#424242">${kind}</text>`;
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"` +
@@ -63,8 +85,7 @@ export function timelineSvg(timeline: Timeline, options: TimelineSvgOptions): st
     `<title>${escape(options.title)}</title>`,
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
     `<text x="8" y="20" font-size="16">${escape(options.title)}</text>`,
-    ...scale,
-    ...rows,
+    ...[...legend, ...ground, ...scale, ...bars],
     "</svg>\n",
   ].join("\n");
 }

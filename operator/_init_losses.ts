@@ -49,9 +49,12 @@ export function lostForGood(loss: BootstrapError, refused: BootstrapError): Boot
 /** The error for an init that its caller stopped. */
 export function stoppedInit(watch: Pick<OperationWatch, "isLocked" | "mayBeLocked">, cause: unknown): BootstrapError {
   const { isLocked, mayBeLocked } = watch;
-  const goesOn = isLocked ? "; the node goes on" : mayBeLocked ? "; the node may go on" : "";
+  const goesOn = isLocked ? "; the node goes on" : mayBeLocked ? "; the node may go on" : "; the node stays fresh";
   return new BootstrapError("aborted/init", `The init was stopped${goesOn}`, {
     cause,
-    next: mayBeLocked ? "Run init again for the kubeconfig: it goes on with the same operation" : "Run init again",
+    next: mayBeLocked
+      ? "Run init again with the same arguments for the kubeconfig: it goes on with the same operation. " +
+        "`bootstrapper status` on the node shows how far it is"
+      : "Run init again",
   });
 }

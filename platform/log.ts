@@ -25,21 +25,25 @@ export interface Log {
 
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 
-/** Creates a log that passes lines of JSON to `write`, and drops events below the level `least`. */
+/**
+ * Creates a log that passes lines to `write`, and drops events below the level `least`. A line is JSON unless `format`
+ * makes another one of the event, whose fields `time`, `level` and `event` come first.
+ */
 export function createLog(
   clock: Pick<Clock, "now">,
   write: (line: string) => void,
   least: LogLevel = "debug",
   base: LogFields = {},
+  format: (entry: LogFields) => string = JSON.stringify,
 ): Log {
   return {
     event(level, name, fields = {}) {
       if (LEVELS.indexOf(level) < LEVELS.indexOf(least)) return;
       const own = { time: clock.now().toISOString(), level, event: name, ...base };
       // Fields may contain a peer's text, which must not replace the log's own fields.
-      write(JSON.stringify({ ...own, ...fields, ...own }));
+      write(format({ ...own, ...fields, ...own }));
     },
-    with: (fields) => createLog(clock, write, least, { ...base, ...fields }),
+    with: (fields) => createLog(clock, write, least, { ...base, ...fields }, format),
   };
 }
 

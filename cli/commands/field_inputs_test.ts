@@ -152,6 +152,8 @@ for (const [name, outcome] of KEYS) {
       await Deno.chmod(path, 0o600);
       const terminal = {
         isTerminal: false,
+        isErrorTerminal: false,
+        hasColours: false,
         columns: 80,
         askSecret: () => Promise.resolve("passphrase"),
         confirm: () => Promise.resolve(true),

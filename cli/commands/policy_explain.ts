@@ -29,6 +29,6 @@ export const policyExplain: CliCommand<PolicyExplainOptions> = {
     (await import("../../platform/public_cas.ts")).keepPublicCas();
   },
   async action(options, context) {
-    await (await import("../programs/policy.ts")).policyExplain(options, context);
+    return await (await import("../programs/policy.ts")).policyExplain(options, context);
   },
 };

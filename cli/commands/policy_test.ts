@@ -1,6 +1,7 @@
 import { requiredNames, tpmOf } from "../../attestation/testing/sections.ts";
 import assert from "node:assert/strict";
 import { resolve } from "node:path";
+import { parse } from "yaml";
 import { issueEvidenceFile, writeEvidenceFile } from "../../attestation/evidence_file.ts";
 import { createSoftwareMachine, filled } from "../../attestation/kinds/tpm/testing/tpm.ts";
 import { extendedOnce, trustDigest } from "../../protocol/transcript.ts";
@@ -141,7 +142,7 @@ Deno.test("verify exits with 0 if the services would accept the evidence, and wi
   });
 });
 
-Deno.test("policy explain shows every check, and exits with 0 whatever the verdict is", async () => {
+Deno.test("policy explain shows every check, and its exit code is the verdict", async () => {
   await withFiles(async (world, path) => {
     const args = [
       "policy",
@@ -152,7 +153,8 @@ Deno.test("policy explain shows every check, and exits with 0 whatever the verdi
       "--reference",
       path("good.json"),
     ];
-    assert.equal(await world.run(...args), 0, world.err);
+    assert.equal(await world.run(...args), 3, world.err);
+    assert.equal(world.err, "", "the verdict has been shown");
     assert.match(world.out, /^Verdict: refused \(refused\/pcr-4\)/);
     assert.match(world.out, /\n {2}pcr-4 +REFUSED.*\n +expected +(?:04){32}\n +seen +(?:05){32}\n/);
     assert.match(world.out, /\n {2}pcr-12 +not judged/);
@@ -161,10 +163,14 @@ Deno.test("policy explain shows every check, and exits with 0 whatever the verdi
       /\nPCR 4, quoted as (?:05){32}: the event log does not explain it, as it replays to 0{64}\.\n/,
     );
     assert.ok(!world.out.includes("\u001b"));
-    assert.equal(await world.run(...args, "--output", "json"), 0, world.out);
+    assert.equal(await world.run(...args, "--output", "json"), 3, world.out);
     const { verdict, refusal, checks, registers } = JSON.parse(world.out);
     assert.deepEqual([verdict, refusal.code, registers[0].pcr], ["refused", "refused/pcr-4", 4]);
     assert.ok(checks.length > 20);
+    const json = JSON.parse(world.out);
+    assert.equal(await world.run(...args, "-o", "yaml"), 3, world.out);
+    assert.deepEqual(parse(world.out), json);
+    assert.equal(await world.run(...args.with(2, path("good.json"))), 0, world.err);
   });
 });
 

@@ -141,8 +141,10 @@ for (const one of [tpmCase, snpCase, tdxCase, noneCase]) {
     await using _world = world;
     const explain = async (file: string, ...more: readonly string[]) => {
       const args = ["policy", "explain", path(file), "--policy", policy, "--output", "json", ...more];
-      assert.equal(await world.run(...args), 0, world.err);
-      return JSON.parse(world.out);
+      const exitCode = await world.run(...args);
+      const explanation = JSON.parse(world.out);
+      assert.equal(exitCode, explanation.verdict === "accepted" ? 0 : 3, world.err);
+      return explanation;
     };
     const unjudged = async (...args: Parameters<typeof explain>) =>
       (await explain(...args)).checks.filter(({ verdict }: { verdict: string }) => verdict === "not judged")
@@ -232,7 +234,7 @@ async function judgeReal(now: Date, evidence: Evidence, statementCheck: string):
   const { text } = await draftPolicy({ ...sources, files }, { now: () => now });
   const policy = await world.write("policy.yaml", text);
   const args = [file, "--policy", policy, "--config", config];
-  assert.equal(await world.run("policy", "explain", ...args, "--output", "json"), 0, world.err);
+  assert.equal(await world.run("policy", "explain", ...args, "--output", "json"), 3, world.err);
   const { checks } = JSON.parse(world.out);
   const refused = checks.filter(({ verdict }: { verdict: string }) => verdict === "refused")
     .map(({ check }: { check: string }) => check);

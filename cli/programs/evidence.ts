@@ -165,7 +165,7 @@ async function printEvidence(
   output: OutputForm,
   context: CliContext,
 ): Promise<void> {
-  const { clock, print } = context;
+  const { clock } = context;
   const kinds = kindsOf(context);
   const facts = await Promise.all(
     file.evidence.map(({ variant, payload }) => kindNamed(kinds, variant).facts(payload)),
@@ -192,7 +192,7 @@ async function printEvidence(
     ...Object.fromEntries(shown.filter(([{ name }]) => !isTop(name)).map(([{ name }, one]) => [name, one])),
     ...{ policy: text, remarks },
   };
-  printResult({ print }, output, { ...result, identity }, text);
+  printResult(context, output, { ...result, identity }, text);
 }
 
 function variantOf({ evidence }: EvidenceFile): string {

@@ -114,7 +114,9 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
   const startMs = clock.monotonicMs();
   const complete = async (founded: FoundedCluster, credentials: ApiCredentials) => {
     const times = { clock, waitMs, patienceMs: options.patienceMs, signal: termination.signal };
-    await completeCluster(founded, credentials, network, times, printer);
+    await completeCluster(founded, credentials, network, times, printer).catch((error: unknown) => {
+      throw termination.signal.aborted ? stoppedAfterFounding(options, network.length > 0, error) : error;
+    });
     showEnd(options, context, founded, network.length > 0, clock.monotonicMs() - startMs);
   };
   if (network.length > 0 && record.current?.state === "founded" && await exists(options.kubeconfigFile)) {
@@ -149,6 +151,16 @@ export async function init(options: InitOptions, context: CliContext): Promise<v
     throw error;
   });
   await complete(cluster, credentialsOf(cluster));
+}
+
+/** The error for an init that is stopped while it applies the network, or waits for the node. */
+function stoppedAfterFounding({ kubeconfigFile }: InitOptions, hasNetwork: boolean, cause: unknown): BootstrapError {
+  return new BootstrapError("aborted/init", "The init was stopped; the cluster is founded, and goes on", {
+    cause,
+    next: hasNetwork
+      ? "Run init again with the same arguments: it goes on with the network"
+      : `Nothing is left to do here: \`kubectl --kubeconfig ${kubeconfigFile} get nodes\` shows when the node is Ready`,
+  });
 }
 
 async function readText(path: string): Promise<string> {
@@ -227,7 +239,6 @@ function showEnd(
   hasNetwork: boolean,
   durationMs: number,
 ): void {
-  const form = context.terminal.isTerminal ? output : "json";
   const result = {
     event: "founded",
     clusterName,
@@ -242,7 +253,7 @@ function showEnd(
   };
   printResult(
     context,
-    form,
+    output,
     result,
     [
       `Cluster "${clusterName}" runs on ${nodeName} after ${secondsText(durationMs)} s.`,

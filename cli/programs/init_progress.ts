@@ -1,5 +1,6 @@
 /**
- * Shows the progress of `bootstrapper init`: a live line for each phase on a terminal, lines of JSON otherwise.
+ * Shows the progress of `bootstrapper init`: a live line for each phase on a terminal, whole lines where the text goes
+ * elsewhere, and lines of JSON for programs.
  *
  * @module
  */
@@ -7,7 +8,8 @@ import type { Clock } from "../../platform/clock.ts";
 import { secondsText } from "../../platform/duration.ts";
 import type { ProgressEvent } from "../../proto/gen/bootstrapper.ts";
 import { WARNING_PREFIX } from "../../protocol/init_steps.ts";
-import type { CliContext, OutputForm } from "../context.ts";
+import { painter } from "../colour.ts";
+import type { CliContext, OutputForm, Terminal } from "../context.ts";
 
 /** The facts of a note, for programs. */
 export type NoteFields = Readonly<Record<string, string | number | boolean>>;
@@ -22,22 +24,23 @@ export interface ProgressPrinter extends Disposable {
 
 const REDRAW_MS = 500;
 const CLEAR_LINE = "\r\u001b[K";
+const PHASE_WIDTH = 16;
+const ENDS = { done: { mark: "✓", colour: "green" }, failed: { mark: "✗", colour: "red" } } as const;
 
 /** Returns the printer for the form of output and the terminal. */
 export function progressPrinter(
-  { print, terminal, clock }: Pick<CliContext, "print" | "terminal" | "clock">,
+  { print, printJson, terminal, clock }: Pick<CliContext, "print" | "printJson" | "terminal" | "clock">,
   output: OutputForm,
 ): ProgressPrinter {
-  return terminal.isTerminal && output === "text"
-    ? new LivePrinter(print, terminal.columns, clock)
-    : new LinePrinter(print, clock);
+  if (output === "json") return new JsonPrinter(printJson, clock);
+  return terminal.isTerminal ? new LivePrinter(print, terminal, clock) : new LinePrinter(print);
 }
 
-class LinePrinter implements ProgressPrinter {
-  readonly #print: (text: string) => void;
+class JsonPrinter implements ProgressPrinter {
+  readonly #print: (value: unknown) => void;
   readonly #clock: Pick<Clock, "now">;
 
-  constructor(print: (text: string) => void, clock: Pick<Clock, "now">) {
+  constructor(print: (value: unknown) => void, clock: Pick<Clock, "now">) {
     this.#print = print;
     this.#clock = clock;
   }
@@ -54,20 +57,44 @@ class LinePrinter implements ProgressPrinter {
   [Symbol.dispose](): void {}
 
   #write(fields: Readonly<Record<string, unknown>>): void {
-    this.#print(`${JSON.stringify({ time: this.#clock.now().toISOString(), ...fields })}\n`);
+    this.#print({ time: this.#clock.now().toISOString(), ...fields });
   }
+}
+
+/** Prints lines that are complete when they are printed: for files, for pipes, and for terminals that only print. */
+class LinePrinter implements ProgressPrinter {
+  readonly #print: (text: string) => void;
+
+  constructor(print: (text: string) => void) {
+    this.#print = print;
+  }
+
+  note(_event: string, text: string): void {
+    for (const line of text.split("\n")) this.#print(`${printable(line)}\n`);
+  }
+
+  progress(event: ProgressEvent): void {
+    const { phase, state, detail } = event;
+    if (state === "started") this.#print(`… ${printable(phase)}\n`);
+    else if (isPermanent(event)) this.#print(`! ${printable(phase).padEnd(PHASE_WIDTH)} ${printable(detail)}\n`);
+    else if (state !== "detail") this.#print(`${ENDS[state === "done" ? "done" : "failed"].mark} ${endText(event)}\n`);
+  }
+
+  [Symbol.dispose](): void {}
 }
 
 class LivePrinter implements ProgressPrinter {
   readonly #print: (text: string) => void;
   readonly #columns: number;
+  readonly #paint: ReturnType<typeof painter>;
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #timer: ReturnType<typeof setInterval>;
   #open: { readonly phase: string; readonly startMs: number; detail: string } | undefined;
 
-  constructor(print: (text: string) => void, columns: number, clock: Pick<Clock, "monotonicMs">) {
+  constructor(print: (text: string) => void, { columns, hasColours }: Terminal, clock: Pick<Clock, "monotonicMs">) {
     this.#print = print;
     this.#columns = columns;
+    this.#paint = painter(hasColours);
     this.#clock = clock;
     this.#timer = setInterval(() => this.#redraw(), REDRAW_MS);
   }
@@ -77,20 +104,21 @@ class LivePrinter implements ProgressPrinter {
     this.#redraw();
   }
 
-  progress({ phase, state, detail, durationMs }: ProgressEvent): void {
+  progress(event: ProgressEvent): void {
+    const { phase, state, detail } = event;
     if (state === "started") {
       this.#open = { phase, startMs: this.#clock.monotonicMs(), detail: "" };
       this.#redraw();
-    } else if (state === "detail" && !detail.startsWith(WARNING_PREFIX)) {
-      if (this.#open?.phase === phase) this.#open.detail = detail;
-    } else if (state === "waiting" || state === "detail") {
-      this.#print(`${CLEAR_LINE}! ${printable(phase).padEnd(16)} ${printable(detail)}\n`);
+    } else if (isPermanent(event)) {
+      const line = `${this.#paint("yellow", "!")} ${printable(phase).padEnd(PHASE_WIDTH)} ${printable(detail)}`;
+      this.#print(`${CLEAR_LINE}${line}\n`);
       this.#redraw();
+    } else if (state === "detail") {
+      if (this.#open?.phase === phase) this.#open.detail = detail;
     } else {
       this.#open = undefined;
-      const mark = state === "done" ? "✓" : "✗";
-      const reason = state === "done" ? "" : `  ${printable(detail)}`;
-      this.#print(`${CLEAR_LINE}${mark} ${printable(phase).padEnd(16)} ${seconds(Number(durationMs))}${reason}\n`);
+      const { mark, colour } = ENDS[state === "done" ? "done" : "failed"];
+      this.#print(`${CLEAR_LINE}${this.#paint(colour, mark)} ${endText(event)}\n`);
     }
   }
 
@@ -102,11 +130,22 @@ class LivePrinter implements ProgressPrinter {
   #redraw(): void {
     if (this.#open === undefined) return;
     const { phase, startMs, detail } = this.#open;
-    const line = `… ${printable(phase).padEnd(16)} ${seconds(this.#clock.monotonicMs() - startMs)}  ${
+    const line = `… ${printable(phase).padEnd(PHASE_WIDTH)} ${seconds(this.#clock.monotonicMs() - startMs)}  ${
       printable(detail)
     }`;
     this.#print(`${CLEAR_LINE}${line.slice(0, this.#columns - 1)}`);
   }
+}
+
+/** Whether an event is shown in a line of its own that stays: a try that failed, and a warning of kubeadm. */
+function isPermanent({ state, detail }: ProgressEvent): boolean {
+  return state === "waiting" || (state === "detail" && detail.startsWith(WARNING_PREFIX));
+}
+
+/** The end of a phase, without its mark. */
+function endText({ phase, state, detail, durationMs }: ProgressEvent): string {
+  const reason = state === "done" ? "" : `  ${printable(detail)}`;
+  return `${printable(phase).padEnd(PHASE_WIDTH)} ${seconds(Number(durationMs))}${reason}`;
 }
 
 function seconds(ms: number): string {

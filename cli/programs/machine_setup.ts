@@ -33,7 +33,7 @@ export interface MachineSetupResult {
  */
 export function machineSetup(
   { output, mode }: MachineSetupOptions,
-  context: Pick<CliContext, "print">,
+  context: Pick<CliContext, "print" | "printJson">,
   { findings, undone }: MachineSetupResult,
 ): void {
   if (mode === "undo") {

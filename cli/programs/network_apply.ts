@@ -39,8 +39,7 @@ export async function networkApply(options: NetworkApplyOptions, context: CliCon
     }, printer);
   }
   const durationMs = clock.monotonicMs() - startMs;
-  const form = context.terminal.isTerminal ? options.output : "json";
   const result = { event: "network", objects: objects.length, ready, durationMs };
   const text = `${objects.length} objects are applied${ready ? " and ready" : ""} after ${secondsText(durationMs)} s.`;
-  printResult(context, form, result, text);
+  printResult(context, options.output, result, text);
 }

@@ -30,7 +30,7 @@ import { ukiRegisters } from "../../attestation/uki/measurements.ts";
 import { MAXIMUM_IMAGE_BYTES } from "../../attestation/uki/pe.ts";
 import { hex } from "../../platform/bytes.ts";
 import { documentText, MAXIMUM_DOCUMENT_BYTES } from "../../platform/document.ts";
-import { BootstrapError } from "../../platform/errors.ts";
+import { BootstrapError, exitCodeOf } from "../../platform/errors.ts";
 import { fileSize, readFile } from "../../platform/files.ts";
 import { present } from "../../platform/present.ts";
 import { collateralOf } from "../collateral.ts";
@@ -92,10 +92,11 @@ export interface VerifyNodeOptions {
   readonly output: OutputForm;
 }
 
-/** Prints the verdict on evidence, check by check. The exit code does not depend on the verdict. */
-export async function policyExplain(options: PolicyExplainOptions, context: CliContext): Promise<void> {
+/** Prints the verdict on evidence, check by check, and returns the exit code that stands for the verdict. */
+export async function policyExplain(options: PolicyExplainOptions, context: CliContext): Promise<number> {
   const explanation = await explainFile(options, context);
   printResult(context, options.output, explanationJson(explanation), explanationText(explanation));
+  return explanation.refusal === null ? 0 : exitCodeOf(explanation.refusal);
 }
 
 /** Prints every check, and throws the error with which a service would refuse the evidence. */

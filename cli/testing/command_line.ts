@@ -74,6 +74,9 @@ export class TestWorld implements AsyncDisposable {
       print: (text) => {
         this.out += text;
       },
+      printJson: (value) => {
+        this.out += `${JSON.stringify(value)}\n`;
+      },
       readInput: () => Promise.resolve(utf8(options.input ?? "")),
       printError,
       log: createLog(clock, (line) => printError(`${line}\n`)),
@@ -81,6 +84,8 @@ export class TestWorld implements AsyncDisposable {
       commands: options.runner ?? noCommands,
       terminal: {
         isTerminal: false,
+        isErrorTerminal: false,
+        hasColours: false,
         columns: 80,
         askSecret: () => answer(),
         confirm: async () => await answer() === "y",

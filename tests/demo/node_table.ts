@@ -1,4 +1,4 @@
-import { durationText } from "../../node/timeline_text.ts";
+import { durationText } from "../../node/timeline_rows.ts";
 import type { NodeRow, PhaseCell } from "./node_row.ts";
 
 const heads = ["NODE", "ADDRESS", "STATE", "PHASE", "TIME", "KUBERNETES", ""];

@@ -180,6 +180,7 @@ export class Operator {
       ...["--name", clusterName, "--policy", this.policyFile, "--key", this.keyFile, "--cluster", this.clusterFile],
       ...["--kubeconfig", this.kubeconfigFile, "--cluster-file", join(this.folder, "demo.cluster.yaml")],
       ...["--records", join(this.folder, "records"), "--wait", initWait],
+      ...["--output", "json"],
     ];
   }
 }

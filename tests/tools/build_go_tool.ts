@@ -9,7 +9,7 @@ const oldestGo = "1.26";
 
 const environment = {
   GOOS: "linux",
-  GOARCH: "amd64",
+  GOARCH: Deno.build.arch === "aarch64" ? "arm64" : "amd64",
   GOFLAGS: "-mod=mod -buildvcs=false",
   GO111MODULE: "on",
   GOWORK: "off",

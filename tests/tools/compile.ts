@@ -35,27 +35,40 @@ const BUNDLE_FLAGS: readonly string[] = ["--format=cjs", "--minify", "--keep-nam
 /** The sources beside `main.ts` and what it imports. */
 const BINARY = join(project, "binary.ts");
 const CACHE_MAKER = join(project, "tests/tools/make_code_cache.ts");
+/** The date of all files inside the binary, which has their dates: two builds are the same bytes. */
+const FILE_DATE = new Date("2026-01-01T00:00:00Z");
 /** Two runs make the same cache, unless one of them did something else first: what two runs agree on is taken. */
 const CACHE_TRIES = 8;
 
 /**
  * Compiles `main.ts` to a binary and returns its path in the cache. The binary is rebuilt only when a source file, the
  * configuration or Deno has changed.
+ *
+ * @param commit What `bootstrapper version` names as the commit; undefined for a binary that names none.
  */
-export async function compile(store: Store = new BuildStore()): Promise<string> {
+export async function compile(store: Store = new BuildStore(), commit?: string): Promise<string> {
   const entry = join(project, "main.ts");
   const runtime = await denort(store);
   const others = await Promise.all([join(project, "deno.json"), BINARY, CACHE_MAKER].map((path) => digestOfFile(path)));
   const flags = [...FLAGS, ...BUNDLE_FLAGS];
-  const recipe = { permissions: PERMISSIONS, flags, deno: Deno.version.deno, runtime: runtime ?? "", others };
+  const builtFrom = commit === undefined ? [] : ["--built-from", commit];
+  const recipe = {
+    permissions: PERMISSIONS,
+    flags,
+    builtFrom,
+    deno: Deno.version.deno,
+    runtime: runtime ?? "",
+    others,
+  };
   const folder = await store.cached("bootstrapper", { ...recipe, modules: await modules(entry) }, async (to) => {
     const { folder, log } = to;
     const build = join(folder, "build");
     await Deno.mkdir(build);
     const env = runtime === undefined ? {} : { DENORT_BIN: runtime };
-    const compiled = async (source: string, includes: readonly string[], output: string) => {
+    const compiled = async (source: string, includes: readonly string[], output: string, args: readonly string[]) => {
       const copied = join(build, basename(source));
       await Deno.copyFile(source, copied);
+      for (const path of [copied, ...includes]) await Deno.utime(path, FILE_DATE, FILE_DATE);
       const included = includes.flatMap((path) => ["--include", path]);
       const argv = [
         Deno.execPath(),
@@ -66,6 +79,7 @@ export async function compile(store: Store = new BuildStore()): Promise<string> 
         "--output",
         output,
         copied,
+        ...args,
       ] as const;
       await run(argv, { log, cwd: build, env });
     };
@@ -73,9 +87,9 @@ export async function compile(store: Store = new BuildStore()): Promise<string> 
       const program = join(build, "program.txt");
       await bundle(entry, program, log);
       const maker = join(build, "make_code_cache");
-      await compiled(CACHE_MAKER, [program], maker);
+      await compiled(CACHE_MAKER, [program], maker, []);
       const cache = await codeCache(maker, build, log);
-      await compiled(BINARY, [program, cache], join(folder, "bootstrapper"));
+      await compiled(BINARY, [program, cache], join(folder, "bootstrapper"), builtFrom);
     });
     await Deno.remove(build, { recursive: true });
   });

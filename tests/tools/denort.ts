@@ -9,12 +9,12 @@ const unpackedDigest = "9dabaff43d5e6879387ad310c9d33e63c1c8dee0f3c60a613717eeb5
 
 /**
  * The path of the runtime that `deno compile` puts into a binary, for `DENORT_BIN`; it is unpacked from the file beside
- * this repository. Undefined if there is no such file: Deno then fetches its own.
+ * this repository. Undefined if there is no such file for this machine's architecture: Deno then fetches its own.
  *
  * @throws Error when the file is not the expected one.
  */
 export async function denort(store: Store): Promise<string | undefined> {
-  if (!await Deno.stat(packed).then(() => true, () => false)) return undefined;
+  if (Deno.build.arch !== "x86_64" || !await Deno.stat(packed).then(() => true, () => false)) return undefined;
   const folder = await store.cached("denort", { unpackedDigest }, async ({ folder, log, turn }) => {
     await debianPackages(["xz-utils"]);
     const file = join(folder, "denort");

@@ -15,17 +15,26 @@ export const buildPackages: readonly string[] = [
 
 /** Debian packages that the integration tests run. */
 export const integrationPackages: readonly string[] = [
+  "bash-completion",
   "binutils",
+  "fish",
   "gnutls-bin",
   "iproute2",
   "iptables",
+  "lintian",
+  "man-db",
+  "mandoc",
   "openssl",
+  "python3-venv",
+  "rpm",
   "sbsigntool",
+  "skopeo",
   "swtpm",
   "swtpm-tools",
   "systemd",
   "systemd-boot-efi",
   "util-linux",
+  "zsh",
 ];
 
 /** Debian packages that run the VMs. */

@@ -3,13 +3,16 @@
  *
  *     npx --yes deno@2.9.5 run --allow-all tests/tools/prepare.ts [--for integration|vm|all]
  *
- * `integration` covers Debian packages, Go binaries and the tools for unified kernel images; `vm` adds the base of the VM images; `all` is the default.
+ * `integration` covers Debian packages, Go binaries, and the tools for unified kernel images and packages; `vm` adds the base of the VM images; `all` is the default.
  * Parts that exist already are not built again. Exit code 2: wrong arguments.
  *
  * @module
  */
 import { orRefuse, readArguments, WrongArguments } from "./arguments.ts";
 import { buildMissing } from "./build_missing.ts";
+import { packageParts } from "./packages/build_packages.ts";
+import { DEBIAN_SUITES, debianRoot } from "./packages/debian_root.ts";
+import { spdxChecker } from "./packages/spdx_tools.ts";
 import { denort } from "./denort.ts";
 import { goBinaries } from "./go_binaries.ts";
 import { buildPackages, integrationPackages, vmPackages } from "./package_sets.ts";
@@ -35,12 +38,18 @@ export async function prepare(purpose: Purpose): Promise<Record<string, string>>
       denort(store),
       purpose === "integration" ? goBinaries(store).then(() => ({})) : vmBase(store),
       ukiTools(store),
+      ...purpose === "vm" ? [] : packageTests(store),
     ]);
     return { ...(runtime === undefined ? {} : { denort: runtime }), ...base };
   };
   const found = await buildMissing(make, { write: (text) => write(Deno.stderr, text), columns: stderrColumns });
   const { dir } = await prepareBinaries();
   return { binaries: dir, ...found };
+}
+
+/** What the tests of packages need. */
+function packageTests(store: Store): Promise<unknown>[] {
+  return [packageParts(store), spdxChecker(store), ...DEBIAN_SUITES.map((suite) => debianRoot(store, suite))];
 }
 
 function stderrColumns(): number | undefined {

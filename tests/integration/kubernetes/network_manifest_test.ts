@@ -137,8 +137,9 @@ Deno.test("manifests of a network against a real API server", async (t) => {
       await Deno.writeTextFile(join(folder, "net/README"), "no manifest");
       const admins = { clusterName: "test", userName: "admin", ...await cluster.credentials("/O=system:masters/CN=a") };
       await Deno.writeTextFile(join(folder, "kubeconfig"), kubeconfig(admins), { mode: 0o600 });
-      const args = ["network", "apply", join(folder, "net"), "--kubeconfig", join(folder, "kubeconfig"), "--wait"];
-      const [program, ...rest] = [...DENO_RUN, join(repositoryRoot, "main.ts"), ...args];
+      const args = ["network", "apply", join(folder, "net"), "--kubeconfig", join(folder, "kubeconfig")];
+      const more = ["--wait", "--output", "json"];
+      const [program, ...rest] = [...DENO_RUN, join(repositoryRoot, "main.ts"), ...args, ...more];
       const command = new Deno.Command(program, { args: rest, stdin: "null", stdout: "piped", stderr: "inherit" });
       const killed = command.spawn();
       let seen = "";
@@ -182,7 +183,7 @@ Deno.test("manifests of a network against a real API server", async (t) => {
       const call = [
         ...["init", "127.0.0.1:1", "--name", "test", "--key", path("operator.key"), "--records", path("records")],
         ...["--policy", join(repositoryRoot, "deploy/policy.example.yaml"), "--kubeconfig", path("kubeconfig")],
-        ...["--cluster-file", path("cluster.yaml")],
+        ...["--cluster-file", path("cluster.yaml"), "--output", "json"],
       ];
       const again = await run(...call, "--network", path("net.yml"), "--wait");
       assert.equal(again.code, 0, again.text);
