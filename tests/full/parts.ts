@@ -87,6 +87,7 @@ const vmParts: readonly Part[] = [
 /** Integration tests of minutes. */
 const integrationParts: readonly Part[] = [
   integration("disk-failure", 7, "crash/disk_failure_test.ts"),
+  integration("upgraded-cluster", 6, "node/upgraded_cluster_test.ts"),
   integration("packages", 2, "packages/packages_test.ts"),
   integration(
     "control-planes",
