@@ -74,7 +74,12 @@ export async function ed25519KeyPair(seed: Uint8Array): Promise<KeyPair> {
  * @param passphrase If given, the PEM is encrypted with it (PBES2: PBKDF2 with HMAC-SHA-256, AES-256-CBC).
  */
 export async function privateKeyPem(keys: KeyPair, passphrase?: string): Promise<string> {
-  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", keys.privateKey));
+  return await pkcs8Pem(keys.privateKey, passphrase);
+}
+
+/** Like {@linkcode privateKeyPem}, for an exportable private key of any type. */
+export async function pkcs8Pem(privateKey: CryptoKey, passphrase?: string): Promise<string> {
+  const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey));
   try {
     if (passphrase === undefined) return writePem("PRIVATE KEY", pkcs8);
     return writePem("ENCRYPTED PRIVATE KEY", await encryptPrivateKey(pkcs8, passphrase));
@@ -93,6 +98,21 @@ export async function privateKeyPem(keys: KeyPair, passphrase?: string): Promise
  *   if the passphrase is missing, wrong, or given for a key that is not encrypted.
  */
 export async function readPrivateKeyPem(pem: string, what: string, passphrase?: string): Promise<KeyPair> {
+  const pkcs8 = await readPkcs8Pem(pem, what, passphrase);
+  try {
+    return await readPrivateKey(pkcs8, what);
+  } finally {
+    pkcs8.fill(0);
+  }
+}
+
+/**
+ * Like {@linkcode readPrivateKeyPem}, for a private key of any type, which is not looked at.
+ *
+ * @returns PKCS#8 in DER, which the caller wipes.
+ * @throws {BootstrapError} `malformed/…`, `usage/passphrase`.
+ */
+export async function readPkcs8Pem(pem: string, what: string, passphrase?: string): Promise<Bytes> {
   const label = pemLabel(pem, what);
   const isEncrypted = label === "ENCRYPTED PRIVATE KEY";
   // A key of OpenSSH says inside whether it is encrypted. No passphrase helps with a form that is not read.
@@ -107,14 +127,9 @@ export async function readPrivateKeyPem(pem: string, what: string, passphrase?: 
         : "Give no passphrase for this key: leave out --passphrase-file",
     });
   }
-  const pkcs8 = passphrase === undefined
+  return passphrase === undefined
     ? readPlainKey(pem, what)
     : await decryptPrivateKey(readPem(pem, "ENCRYPTED PRIVATE KEY", what), what, passphrase);
-  try {
-    return await readPrivateKey(pkcs8, what);
-  } finally {
-    pkcs8.fill(0);
-  }
 }
 
 /** Reads a key that is not encrypted, as PKCS#8. */

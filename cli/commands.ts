@@ -5,6 +5,7 @@
  */
 import type { AnyCommand } from "./command.ts";
 import { abandon } from "./commands/abandon.ts";
+import { backup } from "./commands/backup.ts";
 import { configCheck } from "./commands/config_check.ts";
 import { configNew } from "./commands/config_new.ts";
 import { configSchema } from "./commands/config_schema.ts";
@@ -37,6 +38,7 @@ import { completion } from "./commands/completion.ts";
 import { controlPlaneRenew } from "./commands/control_plane_renew.ts";
 import { renew } from "./commands/renew.ts";
 import { reset } from "./commands/reset.ts";
+import { restore } from "./commands/restore.ts";
 import { run } from "./commands/run.ts";
 import { status } from "./commands/status.ts";
 import { tokenNew } from "./commands/token_new.ts";
@@ -56,6 +58,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   joinProver,
   renew,
   controlPlaneRenew,
+  backup,
   machineSetup,
   status,
   evidence,
@@ -82,6 +85,7 @@ export const COMMANDS: readonly AnyCommand[] = Object.freeze([
   policyRegisters,
   policyCollateralFetch,
   verify,
+  restore,
   keygen,
   tokenNew,
   version,

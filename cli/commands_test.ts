@@ -13,7 +13,7 @@ import { TestWorld } from "./testing/command_line.ts";
 const SCREEN_LINES = 28;
 const SCREEN_COLUMNS = 80;
 /** The list of all commands may be longer than the smallest screen. */
-const LIST_LINES = 32;
+const LIST_LINES = 36;
 const visible = COMMANDS.filter((command) => command.isHidden !== true);
 
 /** Returns a command line without `bootstrapper` and without the shell's redirections. */
@@ -82,14 +82,14 @@ Deno.test("every command has a name of one to three words, a group, and a family
   }
 });
 
-Deno.test("no command keeps ffi or import, five may start programs, and only the process with the devices keeps all permissions", () => {
+Deno.test("no command keeps ffi or import, six may start programs, and only the process with the devices keeps all permissions", () => {
   for (const { name, keeps } of COMMANDS) {
     assert.equal(keeps === "all", name === "device", name);
     if (keeps === "all") continue;
     const names: readonly string[] = keeps;
     assert.ok(!names.includes("ffi") && !names.includes("import"), name);
     assert.deepEqual(names, PERMISSIONS.filter((permission) => names.includes(permission)), "sorted, none twice");
-    const starters = ["run", "reset", "control-plane renew", "adopt here", "adopt finish"];
+    const starters = ["run", "reset", "control-plane renew", "adopt here", "adopt finish", "restore"];
     assert.equal(names.includes("run"), starters.includes(name), name);
   }
   assert.deepEqual(COMMANDS.filter(({ isHidden }) => isHidden).map(({ name }) => name), ["init-front", "device"]);

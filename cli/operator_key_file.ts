@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { readRecipientKeyPem } from "../backup/recipient.ts";
 import type { KeyPair } from "../certificate/keys.ts";
 import { readPrivateKeyPem } from "../certificate/keys.ts";
 import { readOperatorKey } from "../certificate/operator_key.ts";
@@ -11,6 +12,7 @@ import { equalBytes, fromUtf8 } from "../platform/bytes.ts";
 import { MAXIMUM_DOCUMENT_BYTES } from "../platform/document.ts";
 import { BootstrapError, hasCode } from "../platform/errors.ts";
 import { fileMode, readFile } from "../platform/files.ts";
+import type { SealingKeyPair } from "../protocol/node_keys.ts";
 import type { Terminal } from "./context.ts";
 import { passphraseOfFile } from "./passphrase.ts";
 
@@ -29,19 +31,37 @@ export async function readOperatorKeyFile(
   passphraseFile: string | undefined,
   terminal: Terminal,
 ): Promise<KeyPair> {
-  const pem = fromUtf8(await readFile(path, MAXIMUM_KEY_FILE_BYTES), path);
-  if (/PRIVATE KEY-----/.test(pem)) await checkMode(path);
-  else throw noPrivateKey(path, pem);
-  const isEncrypted = pemLabel(pem, path) === "ENCRYPTED PRIVATE KEY";
-  const ask = () => terminal.askSecret(`Passphrase of ${path}: `);
-  const passphrase = passphraseFile !== undefined
-    ? await passphraseOfFile(passphraseFile)
-    : isEncrypted
-    ? await ask()
-    : undefined;
+  const { pem, passphrase } = await readKeyFile(path, passphraseFile, terminal);
   const keys = await readAnyKey(pem, path, passphrase);
   if (keys.type === "ed25519") return keys;
   throw notEd25519(path, keys.type);
+}
+
+/**
+ * Like {@linkcode readOperatorKeyFile}, for the key of a recipient of backups.
+ *
+ * @throws {BootstrapError} `malformed/sealing-key` if it is not an X25519 key, and the others.
+ */
+export async function readRecipientKeyFile(
+  path: string,
+  passphraseFile: string | undefined,
+  terminal: Terminal,
+): Promise<SealingKeyPair> {
+  const { pem, passphrase } = await readKeyFile(path, passphraseFile, terminal);
+  return await readRecipientKeyPem(pem, path, passphrase);
+}
+
+async function readKeyFile(
+  path: string,
+  passphraseFile: string | undefined,
+  terminal: Terminal,
+): Promise<{ readonly pem: string; readonly passphrase?: string }> {
+  const pem = fromUtf8(await readFile(path, MAXIMUM_KEY_FILE_BYTES), path);
+  if (/PRIVATE KEY-----/.test(pem)) await checkMode(path);
+  else throw noPrivateKey(path, pem);
+  if (passphraseFile !== undefined) return { pem, passphrase: await passphraseOfFile(passphraseFile) };
+  if (pemLabel(pem, path) !== "ENCRYPTED PRIVATE KEY") return { pem };
+  return { pem, passphrase: await terminal.askSecret(`Passphrase of ${path}: `) };
 }
 
 async function readAnyKey(pem: string, path: string, passphrase: string | undefined): Promise<KeyPair> {

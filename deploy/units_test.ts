@@ -7,6 +7,7 @@ const SIGNER = "bootstrapper-join-signer.service";
 const PROVER = "bootstrapper-join-prover.service";
 const RENEW = "bootstrapper-renew.service";
 const CONTROL_PLANE_RENEW = "bootstrapper-control-plane-renew.service";
+const BACKUP = "bootstrapper-backup.service";
 const UNITS = [
   ...["bootstrapper-measure.service", "bootstrapper.service"],
   ...[RENEW, CONTROL_PLANE_RENEW, FRONT, SIGNER, PROVER],
@@ -53,6 +54,25 @@ Deno.test("the units start existing commands of the binary", async () => {
     assert.equal(program, "/usr/local/bin/bootstrapper");
     assert.ok(COMMANDS.some((known) => known.name === subcommand.join(" ")), name);
   }
+});
+
+Deno.test("backups are made daily where an operator has enabled that and named recipients, and by a process that can only read", async () => {
+  const { backup } = await import("../cli/commands/backup.ts");
+  const [unit, timer] = [await readUnit(BACKUP), await readUnit("bootstrapper-backup.timer")];
+  const start = words(unit, "Service.ExecStart");
+  assert.deepEqual(start.slice(0, 2), ["/usr/local/bin/bootstrapper", backup.name]);
+  const [, target] = start.slice(start.indexOf("--to"));
+  assert.equal(target, `/var/lib/${only(unit, "Service.StateDirectory")}`);
+  assert.equal(only(unit, "Service.StateDirectoryMode"), "0700");
+  assert.ok(words(unit, "Unit.ConditionPathExists").includes("/etc/bootstrapper/backup-recipients"));
+  assert.ok(words(unit, "Service.Environment").includes("DENO_TLS_CA_STORE=,"));
+  assert.equal(only(unit, "Service.CapabilityBoundingSet"), "CAP_DAC_READ_SEARCH");
+  assert.equal(only(unit, "Service.ProtectSystem"), "strict");
+  assert.equal(unit.has("Service.ReadWritePaths"), false);
+  assert.equal(only(unit, "Service.LimitCORE"), "0");
+  assert.equal(only(timer, "Timer.OnCalendar"), "daily");
+  const preset = await Deno.readTextFile(join(deploy, "50-bootstrapper.preset"));
+  assert.ok(!preset.includes("enable bootstrapper-backup"));
 });
 
 Deno.test("the journal has the lines of every unit under the name bootstrapper", async () => {
@@ -331,7 +351,7 @@ Deno.test({
   name: `systemd-analyze accepts the units${hasAnalyze ? "" : " (SKIPPED: systemd-analyze is not installed)"}`,
   ignore: !hasAnalyze,
   async fn() {
-    for (const name of UNITS) {
+    for (const name of [...UNITS, BACKUP]) {
       const verified = await analyze("verify", "--man=no", join(deploy, name));
       const complaints = (verified?.text ?? "").split("\n").filter((line) =>
         line.includes("bootstrapper") && !line.includes("is not executable")

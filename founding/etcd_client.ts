@@ -88,7 +88,7 @@ export class EtcdClient implements FounderStore {
 
   /** Reads all keys, linearizably. */
   async read(signal: AbortSignal): Promise<EtcdSnapshot> {
-    const range = { key: utf8(PREFIX), rangeEnd: END };
+    const range = { key: utf8(PREFIX), rangeEnd: END, limit: 0n, keysOnly: false };
     const { header, kvs } = await this.#call("Range", KVService.range, range, signal);
     const values = kvs.map(({ key, value, createRevision, modRevision }) =>
       [fromUtf8(key, "key of etcd").slice(PREFIX.length), { value, createRevision, modRevision }] as const

@@ -6,6 +6,7 @@ import { ClusterService, type MemberListResponse } from "../proto/gen/etcd.ts";
 import { certificateError, etcdError } from "./_etcd_error.ts";
 import { EtcdChannelCredentials, type EtcdCredentials, type EtcdEndpoint, findTlsProblem } from "./_etcd_tls.ts";
 
+export { parseEtcdEndpoint } from "./_etcd_tls.ts";
 export type { EtcdCredentials, EtcdEndpoint } from "./_etcd_tls.ts";
 
 /** The limits of a call. */
@@ -71,16 +72,8 @@ export class EtcdChannel {
     { deadline, signal }: CallBounds,
     metadata: Metadata = new Metadata(),
   ): Promise<Response> {
-    const dialer = this.#dialer;
-    using tls = new EtcdChannelCredentials(this.#endpoint, this.#credentials, dialer !== undefined);
-    const client = new Client(dialer === undefined ? this.#endpoint.text : `unix:${dialer}`, tls, {
-      "grpc.max_receive_message_length": MAXIMUM_ANSWER_BYTES,
-      "grpc.service_config_disable_resolution": 1,
-      "grpc.use_local_subchannel_pool": 1,
-      "grpc.enable_http_proxy": 0,
-      "grpc.enable_retries": 0,
-      "grpc.enable_channelz": 0,
-    });
+    using connection = this.#connect();
+    const { client } = connection;
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     const { path, requestSerialize, responseDeserialize } = method;
     const call = client.makeUnaryRequest(
@@ -92,9 +85,57 @@ export class EtcdChannel {
       return await promise;
     } catch (error) {
       throw await this.#explain(name, error as ServiceError, { deadline, signal });
-    } finally {
-      client.close();
     }
+  }
+
+  /**
+   * Makes a call of one request and many answers. The call ends when the caller stops to read.
+   *
+   * @param name The call's name, for errors.
+   * @throws {BootstrapError} As {@linkcode EtcdChannel.call}.
+   */
+  async *stream<Request, Response>(
+    name: string,
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    { deadline, signal }: CallBounds,
+  ): AsyncGenerator<Response, void> {
+    using connection = this.#connect();
+    const { path, requestSerialize, responseDeserialize } = method;
+    const call = connection.client.makeServerStreamRequest(
+      ...[path, requestSerialize, responseDeserialize, request, new Metadata(), { deadline }] as const,
+    );
+    using _stopping = onAbort(signal, () => call.cancel());
+    let isOver = false;
+    try {
+      for await (const answer of call) yield answer as Response;
+      isOver = true;
+    } catch (error) {
+      isOver = true;
+      throw await this.#explain(name, error as ServiceError, { deadline, signal });
+    } finally {
+      if (!isOver) call.cancel();
+    }
+  }
+
+  #connect(): Disposable & { readonly client: Client } {
+    const dialer = this.#dialer;
+    const tls = new EtcdChannelCredentials(this.#endpoint, this.#credentials, dialer !== undefined);
+    const client = new Client(dialer === undefined ? this.#endpoint.text : `unix:${dialer}`, tls, {
+      "grpc.max_receive_message_length": MAXIMUM_ANSWER_BYTES,
+      "grpc.service_config_disable_resolution": 1,
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.enable_http_proxy": 0,
+      "grpc.enable_retries": 0,
+      "grpc.enable_channelz": 0,
+    });
+    return {
+      client,
+      [Symbol.dispose]() {
+        client.close();
+        tls[Symbol.dispose]();
+      },
+    };
   }
 
   async #explain(request: string, error: ServiceError, { deadline, signal }: CallBounds): Promise<BootstrapError> {

@@ -76,6 +76,23 @@ export function parseOwnMember(bytes: Uint8Array, path: string): OwnMember {
   }
 }
 
+/**
+ * Reads the credentials with which this machine calls etcd.
+ *
+ * @throws {BootstrapError} `system/file`, `malformed/…`.
+ */
+export async function readOwnCredentials(kubernetesFolder: string): Promise<EtcdCredentials> {
+  const pem = async (name: string) => {
+    const path = join(kubernetesFolder, "pki", name);
+    return fromUtf8(await readFile(path, MAXIMUM_BYTES), path);
+  };
+  return {
+    caPem: await pem("etcd/ca.crt"),
+    certificatePem: await pem("etcd/healthcheck-client.crt"),
+    keyPem: await pem("etcd/healthcheck-client.key"),
+  };
+}
+
 /** Relies on kubeadm, which gives every member the same ports. */
 function clientUrlOf(peerUrl: string): string {
   const url = new URL(peerUrl);
@@ -104,15 +121,7 @@ export class OwnEtcd {
   ): Promise<OwnEtcd | undefined> {
     const own = await readOwnMember(kubernetesFolder);
     if (own === undefined) return undefined;
-    const pem = async (name: string) => {
-      const path = join(kubernetesFolder, "pki", name);
-      return fromUtf8(await readFile(path, MAXIMUM_BYTES), path);
-    };
-    const credentials = {
-      caPem: await pem("etcd/ca.crt"),
-      certificatePem: await pem("etcd/healthcheck-client.crt"),
-      keyPem: await pem("etcd/healthcheck-client.key"),
-    };
+    const credentials = await readOwnCredentials(kubernetesFolder);
     const others = peers.filter((peer) => !own.endpoints.includes(peer));
     return new OwnEtcd(own, openEtcd([...own.endpoints, ...others], credentials));
   }

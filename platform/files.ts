@@ -89,6 +89,38 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array, options: 
   }
 }
 
+/**
+ * Replaces a file atomically by a content that need not fit into memory.
+ *
+ * @param check Is called with the path of the temporary file when all of it is on disk. If it throws, the old file stays.
+ * @throws {BootstrapError} `system/file`, naming the path; what the content or the check throws. The old file is then
+ *   unchanged.
+ */
+export async function writeStreamAtomic(
+  path: string,
+  content: AsyncIterable<Uint8Array>,
+  { mode }: WriteOptions,
+  check: (temporary: string) => Promise<void>,
+): Promise<void> {
+  const temporary = join(dirname(path), `${temporaryPrefix(path)}${hex(randomBytes(8))}.tmp`);
+  try {
+    {
+      using file = await Deno.open(temporary, { write: true, createNew: true, mode });
+      for await (const part of content) {
+        for (let written = 0; written < part.length;) written += await file.write(part.subarray(written));
+      }
+      await Deno.chmod(temporary, mode);
+      await file.sync();
+    }
+    await check(temporary);
+    await Deno.rename(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (cause) {
+    await Deno.remove(temporary).catch(() => {});
+    throw fileError("write", path, cause);
+  }
+}
+
 /** A complete file on disk that does not have its final name yet. The caller links or discards it, once. */
 export interface StagedFile {
   /**

@@ -80,7 +80,8 @@ export async function createNodeKeys(): Promise<Omit<NodeKeys, "identity">> {
   };
 }
 
-async function createSealingKey(): Promise<{ readonly keys: SealingKeyPair; readonly pem: string }> {
+/** Makes an X25519 key pair, which can be exported. */
+export async function createSealingKey(): Promise<{ readonly keys: SealingKeyPair; readonly pem: string }> {
   const { privateKey } = await crypto.subtle.generateKey(X25519, true, ["deriveBits"]) as CryptoKeyPair;
   const pem = writePem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", privateKey)));
   return { keys: await readSealingKey(pem, SEALING_KEY_FILE), pem };
@@ -131,7 +132,17 @@ async function readNodeKey(pem: string, what: string): Promise<KeyPair> {
 }
 
 async function readSealingKey(pem: string, what: string): Promise<SealingKeyPair> {
-  const pkcs8 = readPem(pem, "PRIVATE KEY", what);
+  return await sealingKeyOf(readPem(pem, "PRIVATE KEY", what), what);
+}
+
+/**
+ * Reads an X25519 key pair.
+ *
+ * @param pkcs8 DER. It is wiped.
+ * @param what The name of the file, for errors.
+ * @throws {BootstrapError} `malformed/sealing-key` if it is not an X25519 key.
+ */
+export async function sealingKeyOf(pkcs8: Bytes, what: string): Promise<SealingKeyPair> {
   const hasForm = pkcs8.length === SEALING_KEY_PREFIX.length + SEALING_KEY_BYTES &&
     equalBytes(pkcs8.subarray(0, SEALING_KEY_PREFIX.length), SEALING_KEY_PREFIX);
   if (!hasForm) {

@@ -254,6 +254,15 @@ export async function readPolicyDocument(folder: string): Promise<string> {
 }
 
 /**
+ * Reads the cluster's name from the state.
+ *
+ * @throws {BootstrapError} `malformed/service-state` with `key`, `system/file`.
+ */
+export async function readClusterName(folder: string): Promise<string> {
+  return (await readStateDocument(folder)).clusterName;
+}
+
+/**
  * Reads the cluster's settings from the state, YAML.
  *
  * @throws {BootstrapError} `malformed/service-state` with `key`, `system/file`.

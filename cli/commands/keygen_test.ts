@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { hex } from "../../platform/bytes.ts";
 import { readPrivateKeyPem } from "../../certificate/keys.ts";
 import { readOperatorKey } from "../../certificate/operator_key.ts";
-import { readOperatorKeyFile } from "../operator_key_file.ts";
+import { readRecipient } from "../../backup/recipient.ts";
+import { readOperatorKeyFile, readRecipientKeyFile } from "../operator_key_file.ts";
 import { TestWorld } from "../testing/command_line.ts";
 
 Deno.test("keygen writes a private key that only its owner can read, and prints its public line", async () => {
@@ -92,4 +93,19 @@ Deno.test("keygen names the folder that does not exist", async () => {
   assert.equal(await world.run("keygen", "--out", file, "--no-passphrase"), 1);
   assert.match(world.err, new RegExp(`Cannot create ${file}: the folder ${world.root}/nope does not exist\\.`));
   assert.doesNotMatch(world.err.split("\n")[0] ?? "", /\.tmp/);
+});
+
+Deno.test("keygen --backup writes a key that opens backups, prints its recipient, and is no operator's key", async () => {
+  await using world = await TestWorld.create({ answers: ["correct horse", "correct horse", "correct horse"] });
+  const file = join(world.root, "backup.key");
+  assert.equal(await world.run("keygen", "--backup", "--out", file), 0, world.err);
+  assert.match(await Deno.readTextFile(file), /^-----BEGIN ENCRYPTED PRIVATE KEY-----\n/);
+  assert.equal(((await Deno.stat(file)).mode ?? 0) & 0o777, 0o600);
+  const { publicKey } = await readRecipientKeyFile(file, undefined, world.context.terminal);
+  assert.deepEqual(readRecipient(world.out, "line"), publicKey);
+  assert.match(world.err, /opens every backup/);
+  const passphraseFile = await world.write("passphrase", "correct horse\n");
+  await assert.rejects(readOperatorKeyFile(file, passphraseFile, world.context.terminal), {
+    code: "usage/operator-key",
+  });
 });

@@ -23,6 +23,10 @@ export const MALFORMED = {
     meaning: "An admission record, or the data for one, has a field of the wrong form.",
     remedy: "Check the object that the error names. If it was edited by hand, remove the node and let it join again.",
   },
+  "malformed/backup": {
+    meaning: "A file is not a backup, or has another form than one.",
+    remedy: "Give a file that `bootstrapper backup` wrote, whole and unchanged.",
+  },
   "malformed/base64": {
     meaning: "A text is not base64 with padding on one line, or is too long.",
     remedy: GET_AGAIN,

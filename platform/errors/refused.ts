@@ -18,6 +18,18 @@ export const REFUSED = {
     meaning: "The node did not answer the challenge of its TPM: the endorsement key is not in its TPM.",
     remedy: "Identify the machine: its evidence was borrowed or forged.",
   },
+  "refused/backup": {
+    meaning: "A backup was changed or cut, or its snapshot does not have etcd's hash.",
+    remedy: "Take another copy of the file, or an earlier backup.",
+  },
+  "refused/backup-cluster": {
+    meaning: "A backup is of another cluster than the one that was named.",
+    remedy: "Give a backup of that cluster, or name the other one.",
+  },
+  "refused/backup-key": {
+    meaning: "A backup was not sealed to the key that was given.",
+    remedy: "Give the key of one of the recipients that the error names.",
+  },
   "refused/cluster-name": {
     meaning: "The request for an init has another cluster name than the node's configuration.",
     remedy: "Give `--name` the name in trust.clusterName of the node's configuration.",

@@ -9,6 +9,18 @@ const HELP = "Run the command with `--help`.";
 
 /** A wrong input by a person. */
 export const USAGE = {
+  "usage/backup-keep": {
+    meaning: "The number of backups to keep, or of days, is no number from 1 to 99999.",
+    remedy: "Give such a number.",
+  },
+  "usage/backup-recipient": {
+    meaning: "A text is not the public key of a recipient of backups, or a file names none.",
+    remedy: "Give the line that `bootstrapper keygen --backup` printed.",
+  },
+  "usage/backup-target": {
+    meaning: "Backups are to be kept by count or by age, and the target is one file.",
+    remedy: "Give a folder to `--to`, or leave out `--keep` and `--keep-days`.",
+  },
   "usage/boot-program": {
     meaning: "A file that was given as the shim or the boot loader is another program.",
     remedy: "Give the shim with `--shim` and systemd-boot with `--boot-loader`, as they are in the boot partition.",
@@ -159,6 +171,10 @@ export const USAGE = {
   "usage/register": {
     meaning: "An option that selects nodes by a register has a value of the wrong form.",
     remedy: "Give at least 8 hexadecimal digits; for a PCR its number first: 11=868b6d3a.",
+  },
+  "usage/restore": {
+    meaning: "The command line does not say what to do with the backup, or says two things.",
+    remedy: "Give either `--drill` or `--unpack`.",
   },
   "usage/uki-stub": {
     meaning: "The unified kernel image has a stub whose measurements are not known.",

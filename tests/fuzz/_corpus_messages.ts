@@ -3,11 +3,14 @@
  *
  * @module
  */
+import { createHead } from "../../backup/backup_head.ts";
+import { encodeContents } from "../../backup/contents.ts";
+import { createRecipientKeys } from "../../backup/recipient.ts";
 import { createFounding } from "../../protocol/founding.ts";
 import { clusterIdOf } from "../../certificate/cluster_id.ts";
 import { writePem } from "../../certificate/pem.ts";
 import { readCertificate } from "../../certificate/x509.ts";
-import { encodeControlPlaneKit } from "../../protocol/control_plane_kit.ts";
+import { decodeControlPlaneKit, encodeControlPlaneKit } from "../../protocol/control_plane_kit.ts";
 import { encodeRequest } from "../../protocol/join_request.ts";
 import type { JoinPurpose } from "../../protocol/join_request.ts";
 import { concat, sha256, utf8 } from "../../platform/bytes.ts";
@@ -165,6 +168,7 @@ export async function messageFiles(signed: CorpusFiles): Promise<CorpusFiles> {
     "init-request/request.bin": concat(initRequest),
     "join-request/request.bin": joinRequest("worker"),
     "kit/kit.bin": kitOf(signed, node.spki),
+    "backup/whole.bin": await backupOf(signed, node.spki, clusterId),
     "sealed-kit/unchanged.bin": EMPTY,
     "sealed-kit/small-order.bin": ZERO,
     "staged-init/staged.bin": writeScript([
@@ -202,6 +206,22 @@ export function foundedScripts(server: readonly Uint8Array[], client: readonly U
     "join-service-founded/challenged.bin": encoded(sent),
     "join-service-founded/unasked.bin": encoded([hello, request]),
   };
+}
+
+/** The head of a backup and, unsealed, its contents. */
+async function backupOf(signed: CorpusFiles, serviceAccountKey: Uint8Array, clusterId: Bytes): Promise<Bytes> {
+  const { publicKey } = await createRecipientKeys();
+  const subject = { clusterId, clusterName: "fuzz", createdAt: NOW };
+  const { bytes } = await createHead(subject, [publicKey]);
+  const source = { program: "0.1.0", etcdVersion: "3.6.8", peerUrl: "https://10.0.0.1:2380", revision: 7n, bytes: 32 };
+  const contents = encodeContents({
+    source,
+    caCertificatePem: writePem("CERTIFICATE", fileOf(signed, "fixtures/ca.der")),
+    kit: decodeControlPlaneKit(kitOf(signed, serviceAccountKey)),
+    files: new Map([["join-service/state.json", utf8("{}")]]),
+    diskSecret: filled(32, 9),
+  });
+  return concat(bytes, contents);
 }
 
 function kitOf(signed: CorpusFiles, serviceAccountKey: Uint8Array): Bytes {

@@ -10,7 +10,7 @@ const STOREYS: readonly (readonly string[])[] = [
   ["cli"],
   ["node"],
   ["service", "operator"],
-  ["init", "join", "founding"],
+  ["init", "join", "founding", "backup"],
   ["nodelock"],
   ["attestation", "channel"],
   ["protocol"],

@@ -8,6 +8,7 @@
  */
 const FOLDERS = [
   "attestation",
+  "backup",
   "certificate",
   "channel",
   "cli",

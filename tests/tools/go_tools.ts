@@ -112,6 +112,14 @@ export const goTools: readonly GoTool[] = [
   },
 ];
 
+/** The program that restores etcd's snapshots. Only the tests of backups need it, so no image depends on it. */
+export const etcdutlTool: GoTool = {
+  ...pure,
+  name: "etcdutl",
+  modules: [`go.etcd.io/etcd/etcdutl/v3@${etcdVersion}`],
+  packages: ["go.etcd.io/etcd/etcdutl/v3"],
+};
+
 /** kubeadm of the version to which tests upgrade. It is built when a test of an upgrade first asks for it. */
 export const nextKubeadmTool: GoTool = {
   ...pure,

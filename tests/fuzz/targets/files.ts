@@ -5,6 +5,8 @@
  */
 import { join } from "node:path";
 import { holdRecord } from "../../../operator/cluster_records.ts";
+import { MAXIMUM_HEAD_BYTES, readHead } from "../../../backup/backup_head.ts";
+import { decodeContents, encodeContents } from "../../../backup/contents.ts";
 import { StagedInitFolder } from "../../../init/staged_init.ts";
 import { readServiceState, SERVICE_KEY_FILE, SERVICE_STATE_FILE } from "../../../service/service_state.ts";
 import { decodeJournal, encodeJournal } from "../../../journal/_journal_file.ts";
@@ -38,6 +40,14 @@ import { eachOf } from "./_checks.ts";
 
 const NOW = new Date("2026-05-01T00:00:00Z");
 
+/** Contents of a backup behind its head, which everyone can make: as its reader meets them when they are unsealed. */
+async function readBackupParts(input: Bytes): Promise<void> {
+  const head = await readHead(input, "fuzz");
+  promise(head.bytes <= MAXIMUM_HEAD_BYTES, "a head is longer than is read");
+  const contents = decodeContents(input.subarray(head.bytes));
+  promise(equalBytes(encodeContents(contents), input.subarray(head.bytes)), "contents change when they are written");
+}
+
 /** Feeds an input as a file in a new folder. */
 function inFile(name: string, run: (folder: string, path: string) => unknown): FuzzTarget["open"] {
   return async () => {
@@ -62,6 +72,7 @@ function checkTexts(texts: MetadataTexts): void {
 }
 
 export const fileTargets: readonly FuzzTarget[] = [
+  { name: "backup", form: "bytes", maximumBytes: 64 << 10, mayEndIn: ["usage"], open: () => readBackupParts },
   {
     name: "lock-record",
     form: "json",
