@@ -5,6 +5,8 @@
  */
 import tpmRules from "../deploy/70-bootstrapper-tpm.rules" with { type: "text" };
 import presets from "../deploy/50-bootstrapper.preset" with { type: "text" };
+import backup from "../deploy/bootstrapper-backup.service" with { type: "text" };
+import backupTimer from "../deploy/bootstrapper-backup.timer" with { type: "text" };
 import controlPlaneRenew from "../deploy/bootstrapper-control-plane-renew.service" with { type: "text" };
 import controlPlaneRenewTimer from "../deploy/bootstrapper-control-plane-renew.timer" with { type: "text" };
 import joinFront from "../deploy/bootstrapper-join-front.service" with { type: "text" };
@@ -30,6 +32,8 @@ const UNITS: Readonly<Record<string, string>> = {
   "bootstrapper-renew.timer": renewTimer,
   "bootstrapper-control-plane-renew.service": controlPlaneRenew,
   "bootstrapper-control-plane-renew.timer": controlPlaneRenewTimer,
+  "bootstrapper-backup.service": backup,
+  "bootstrapper-backup.timer": backupTimer,
   "bootstrapper-join-front.service": joinFront,
   "bootstrapper-join-prover.service": joinProver,
   "bootstrapper-join-signer.service": joinSigner,
