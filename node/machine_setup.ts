@@ -333,7 +333,7 @@ async function findOwnFiles(facts: SetupFacts): Promise<readonly SetupFinding[]>
   }
   if (!await hasAny(root, OTHER_FILES.tpmRules.folders, OTHER_FILES.tpmRules.name)) {
     findings.push({
-      ...{ check: "tpm-rules", what: "The udev rule for the TPM is missing", why: "systemd learns of the TPM by it" },
+      ...{ check: "udev-rules", what: "The udev rule for the TPM is missing", why: "systemd learns of the TPM by it" },
       actions: [written(OTHER_FILES.tpmRules)],
     });
   }

@@ -108,8 +108,10 @@ function scaleOf(
   const isShortened = workMs > 0 && idleMs > MOST_WAITING * (toMs - fromMs);
   const weight = isShortened ? workMs * MOST_WAITING / (1 - MOST_WAITING) / idleMs : 1;
   const total = workMs + weight * idleMs;
-  const weighed = (ms: number) =>
-    idle.reduce((sum, gap) => sum - (1 - weight) * (clamp(ms, gap) - gap.fromMs), ms - fromMs) / total;
+  const weighed = (ms: number) => {
+    const idleBefore = idle.reduce((sum, gap) => sum + clamp(ms, gap) - gap.fromMs, 0);
+    return (ms - fromMs - idleBefore + weight * idleBefore) / total;
+  };
   return {
     shortened: isShortened ? idle : [],
     place: (ms) => weighed(clamp(ms, { fromMs, toMs })),
