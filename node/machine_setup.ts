@@ -188,6 +188,7 @@ async function findContainerd(facts: SetupFacts): Promise<readonly SetupFinding[
     version: await said(facts, ["containerd", "--version"]),
     kubelet: await said(facts, ["kubelet", "--version"]),
     defaults: await said(facts, ["containerd", "config", "default"]),
+    canRestart: await runsSystemd(root),
     pauseImage: (await kubeadmImages(facts)).images.find((image) => /\/pause[:@]/.test(image)),
   });
   // Another configuration may look elsewhere.
@@ -320,15 +321,22 @@ async function findOwnFiles(facts: SetupFacts): Promise<readonly SetupFinding[]>
   const missing: OwnFile[] = [];
   for (const file of ownUnits(program)) if (!await hasAny(root, file.folders, file.name)) missing.push(file);
   if (missing.length > 0) {
-    const reload = ["systemctl", "daemon-reload"] as const;
+    const reload = await runsSystemd(root) ? ["systemctl", "daemon-reload"] as const : undefined;
     findings.push({
       check: "units",
-      what: `Unit files are missing: ${missing.map(({ name }) => name).join(", ")}`,
+      what: missing.length === 1
+        ? `The unit file ${missing[0]?.name} is missing`
+        : `${missing.length} unit files are missing, such as ${missing[0]?.name}`,
       why: "systemd starts us by them",
-      actions: [{ kind: "afterUndo", argv: reload }, ...missing.map(written), { kind: "run", argv: reload }, {
-        ...{ kind: "run", argv: ["systemctl", "enable", ...ENABLED_UNITS] },
-        undo: ["systemctl", "disable", ...ENABLED_UNITS],
-      }],
+      actions: [
+        ...(reload === undefined ? [] : [{ kind: "afterUndo", argv: reload } as const]),
+        ...missing.map(written),
+        ...(reload === undefined ? [] : [{ kind: "run", argv: reload } as const]),
+        {
+          ...{ kind: "run", argv: ["systemctl", "enable", ...ENABLED_UNITS] },
+          undo: ["systemctl", "disable", ...ENABLED_UNITS],
+        },
+      ],
     });
   }
   if (!await hasAny(root, OTHER_FILES.tpmRules.folders, OTHER_FILES.tpmRules.name)) {
@@ -350,6 +358,11 @@ async function findOwnFiles(facts: SetupFacts): Promise<readonly SetupFinding[]>
     findings.push({ check: "configuration", what, why, actions: [], advice });
   }
   return findings;
+}
+
+/** Whether systemd runs: not in an image that is being built (sd_booted(3)). */
+function runsSystemd(root: string): Promise<boolean> {
+  return exists(join(root, "run/systemd/system"));
 }
 
 function written({ name, folders: [folder], text }: OwnFile): SetupAction {

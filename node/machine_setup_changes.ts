@@ -23,6 +23,8 @@ const MAXIMUM_RECORD_BYTES = 8 << 20;
 const MAXIMUM_FILE_BYTES = 1 << 20;
 /** Packages and images come over a network. */
 const DEADLINE_MS = 20 * MINUTE_MS;
+/** How long apt-get waits for another program that works with packages. */
+const LOCK_SECONDS = 600;
 const APT_ENVIRONMENT = {
   PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   DEBIAN_FRONTEND: "noninteractive",
@@ -134,17 +136,13 @@ export async function applySetup(
 
 async function perform(tools: SetupTools, action: SetupAction): Promise<void> {
   const { root, commands, tell } = tools;
-  if (action.kind !== "afterUndo") tell(shellLine(action));
+  if (action.kind !== "afterUndo") tell(action.kind === "file" ? `# ${action.path} is written` : shellLine(action));
   const { changes } = await readRecord(root);
   const change = await changeOf(tools, action);
   if (change !== undefined) await writeRecord(root, [...changes, change]);
   switch (action.kind) {
     case "packages":
-      await runOrThrow(commands, ["apt-get", "install", "-y", ...action.names], {
-        deadlineMs: DEADLINE_MS,
-        env: APT_ENVIRONMENT,
-      });
-      return;
+      return await apt(commands, "install", action.names);
     case "file": {
       const path = join(root, action.path);
       await ensureFolder(join(path, ".."));
@@ -160,6 +158,17 @@ async function perform(tools: SetupTools, action: SetupAction): Promise<void> {
     case "afterUndo":
       return;
   }
+}
+
+/**
+ * Another program may be at work with packages: one that looks for updates, or the apt-get of a process that was killed.
+ */
+async function apt(commands: CommandRunner, verb: "install" | "remove", names: readonly string[]): Promise<void> {
+  const waiting = `DPkg::Lock::Timeout=${LOCK_SECONDS}`;
+  await runOrThrow(commands, ["apt-get", "-o", waiting, verb, "-y", ...names], {
+    deadlineMs: DEADLINE_MS,
+    env: APT_ENVIRONMENT,
+  });
 }
 
 /** What the record has to say of an action; nothing if it leaves nothing behind that could be taken back. */
@@ -226,11 +235,7 @@ async function takeBack(tools: SetupTools, change: SetupChange): Promise<void> {
       for (const name of change.names) if (await isInstalled(commands, name)) there.push(name);
       if (there.length === 0) return;
       tell(`apt-get remove -y ${there.join(" ")}`);
-      await runOrThrow(commands, ["apt-get", "remove", "-y", ...there], {
-        deadlineMs: DEADLINE_MS,
-        env: APT_ENVIRONMENT,
-      });
-      return;
+      return await apt(commands, "remove", there);
     }
     case "file": {
       const path = join(root, change.path);

@@ -33,7 +33,7 @@ class Machine implements AsyncDisposable {
         return await Deno.readTextFile(folder).then((stdout) => ({ ...done, stdout }), () => ({ ...done, code: 1 }));
       }
       if (program === "apt-get") {
-        if (args[0] === "install") await Deno.writeTextFile(folder, "installed");
+        if (args.includes("install")) await Deno.writeTextFile(folder, "installed");
         else await Deno.remove(folder);
       } else if (program === "restart") {
         await this.write("service", await Deno.readTextFile(join(this.root, "etc/service")).catch(() => "old"));

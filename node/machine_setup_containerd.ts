@@ -16,6 +16,8 @@ export interface ContainerdFacts {
   readonly kubelet: string | undefined;
   /** The output of `containerd config default`; absent if not known. */
   readonly defaults: string | undefined;
+  /** Whether systemd runs containerd, and starts it anew after a change. Default: no. */
+  readonly canRestart?: boolean;
   /** The sandbox image that kubeadm has; absent if not known. */
   readonly pauseImage?: string | undefined;
 }
@@ -69,13 +71,15 @@ function versionProblem(version = "", kubelet = ""): SetupFinding[] {
   }];
 }
 
-function configurationProblem({ configuration, defaults, pauseImage }: ContainerdFacts): SetupFinding[] {
+function configurationProblem(
+  { configuration, defaults, pauseImage, canRestart = false }: ContainerdFacts,
+): SetupFinding[] {
   const finding = (check: string, what: string, why: string): SetupFinding[] => [{
     ...{ check, what, why },
     actions: defaults === undefined ? [] : [
-      { kind: "afterUndo", argv: RESTART },
+      ...(canRestart ? [{ kind: "afterUndo", argv: RESTART } as const] : []),
       { kind: "file", path: CONFIGURATION_FILE, text: goodConfiguration(defaults, pauseImage) },
-      { kind: "run", argv: RESTART },
+      ...(canRestart ? [{ kind: "run", argv: RESTART } as const] : []),
     ],
     ...(defaults === undefined ? { advice: [`# correct ${CONFIGURATION_FILE}`] } : {}),
   }];

@@ -34,22 +34,34 @@ export interface SetupFinding {
   readonly advice?: readonly string[];
 }
 
-const LONGEST_SHOWN_FILE = 200;
-
-/** Returns what mends a finding as lines to run in a shell as root, in order. */
+/** Returns what mends a finding as lines to run in a shell as root, in order. Files of several lines are one remark. */
 export function shellLines({ actions, advice = [] }: Pick<SetupFinding, "actions" | "advice">): readonly string[] {
-  return [...actions.flatMap((action) => action.kind === "afterUndo" ? [] : [shellLine(action)]), ...advice];
+  const long = actions.filter((action) => action.kind === "file" && !isOneLine(action.text));
+  const [first] = long;
+  return [
+    ...actions.flatMap((action) => {
+      if (action.kind === "afterUndo" || (long.includes(action) && action !== first)) return [];
+      return action === first && long.length > 1
+        ? [`# ${long.length} files: \`bootstrapper machine setup --apply\` writes them`]
+        : [shellLine(action)];
+    }),
+    ...advice,
+  ];
 }
 
-/** Returns an action as a line for a shell. A long file is a remark. */
+function isOneLine(text: string): boolean {
+  return /^[^\n]*\n$/.test(text);
+}
+
+/** Returns an action as a line for a shell. A file of several lines is a remark. */
 export function shellLine(action: SetupAction): string {
   switch (action.kind) {
     case "packages":
       return `apt-get install -y ${action.names.join(" ")}`;
     case "file":
-      return action.text.length > LONGEST_SHOWN_FILE
-        ? `# ${action.path}: \`bootstrapper machine setup --apply\` writes it`
-        : `printf '%s' ${quoted(action.text)} > ${action.path}`;
+      return isOneLine(action.text)
+        ? `echo ${quoted(action.text.slice(0, -1))} > ${action.path}`
+        : `# ${action.path}: \`bootstrapper machine setup --apply\` writes it`;
     case "sysctl":
       return `sysctl -w ${action.name}=${action.value}`;
     case "afterUndo":

@@ -88,7 +88,7 @@ const vmParts: readonly Part[] = [
 const integrationParts: readonly Part[] = [
   integration("disk-failure", 7, "crash/disk_failure_test.ts"),
   integration("upgraded-cluster", 6, "node/upgraded_cluster_test.ts"),
-  integration("packages", 2, "packages/packages_test.ts"),
+  integration("packages", 3, "packages/machine_setup_test.ts", "packages/packages_test.ts"),
   integration(
     "control-planes",
     7,
