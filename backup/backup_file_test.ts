@@ -193,3 +193,13 @@ function refusedOr(work: () => void): void {
     throw error;
   }
 }
+
+Deno.test("decodeContents() takes no file that leads out of a folder, or to the keys", async () => {
+  const { contents } = await newBackup(1);
+  for (
+    const name of ["pki/ca.key", "../etc/shadow", "/etc/shadow", "join-service/../pki", "kubernetes/a/b", "snapshot.db"]
+  ) {
+    const encoded = encodeContents({ ...copiedContents(contents), files: new Map([[name, utf8("x")]]) });
+    assert.throws(() => decodeContents(encoded), /is none that a backup has/, name);
+  }
+});

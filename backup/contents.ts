@@ -57,8 +57,8 @@ const MAXIMUM_FILES = 16;
 const MAXIMUM_NAME_BYTES = 64;
 const MAXIMUM_FILE_BYTES = 2 << 20;
 const DISK_SECRET_BYTES = 32;
-/** No name leads out of a folder: each part begins with a letter. */
-const FILE_NAME = /^[a-z][a-z-]{0,30}\/[a-z][a-z.-]{0,31}$/;
+/** No name leads out of a folder, or to the keys, which are checked. */
+const FILE_NAME = /^(?:join-service|join-signer|kubernetes)\/[a-z][a-z.-]{0,31}$/;
 
 const sourceSchema = v.strictObject({
   program: v.pipe(v.string(), v.maxLength(64)),
