@@ -55,11 +55,11 @@ Deno.test("founders that are killed, and their etcd, become one cluster", async 
 
   await step("it goes on; etcd is killed under one, and each of the others dies as it joins", async () => {
     const { clusterId } = await lockOf(decided);
-    const founding = decided.start();
+    const founding = decided.start(undefined, QUICK);
     const [one, two] = others as [RunMachine, RunMachine];
     const joining = [
-      dies(one, atStep("join-lock", "after")).then(() => one.start()),
-      dies(two, atStep("kubeadm-etcd", "before")).then(() => two.start()),
+      dies(one, atStep("join-lock", "after")).then(() => one.start(undefined, QUICK)),
+      dies(two, atStep("kubeadm-etcd", "before")).then(() => two.start(undefined, QUICK)),
     ];
     await founding.event({ event: "phase-started", phase: "kubeadm-init" });
     await decided.shell("kill -KILL $(cat /run/bootstrapper-founding-etcd.pid)");
