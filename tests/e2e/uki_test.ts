@@ -108,7 +108,7 @@ testWithVms("A VM is known by its unified kernel image, and none with another im
     const reference = await evidenceOf(first, operator.folder);
     const explain = ["policy", "explain", evidence, "--policy", operator.policyFile, "--reference", reference];
     const explained = await operator.run(explain);
-    assert.equal(explained.exitCode, 0, explained.stderr);
+    assert.equal(explained.exitCode, 3, explained.stderr);
     await Deno.writeTextFile(join(operator.folder, "explained.txt"), explained.stdout);
     const explanation: Explanation = JSON.parse((await operator.run([...explain, "--output", "json"])).stdout);
     assert.equal(explanation.refusal?.code, "refused/pcr-4");
